@@ -110,9 +110,9 @@ class Informers:
         return found.certificates.established.is_set()
 
     def know_renewals(self, namespace: str) -> bool:
-        """True if all requests and revocations of this namespace were delivered: only then anything is signed."""
+        """True if all its certificates, requests and revocations were delivered: only then anything is signed."""
         found = self._watches.get(namespace) or self._watches[""]
-        return found.renewals.established.is_set() and found.revocations.established.is_set()
+        return all(each.established.is_set() for each in (found.certificates, found.renewals, found.revocations))
 
     async def watch_secrets(self, namespace: str) -> AsyncIterator[Returned]:
         """Do the same for Secrets."""

@@ -229,6 +229,10 @@ class ObjectCache:
             self._changed_sources.clear()  # only this gives back its memory: after a start all certificates are in it
         return change is not None and (not change or change != self._read_versions.get(key))
 
+    def is_unread(self, key: ObjectKey) -> bool:
+        """True if the source may have changed, and no read has begun since."""
+        return key in self._changed_sources
+
     def source_was_read(self, key: ObjectKey, version: str, password_version: str) -> None:
         """Note the versions of the Secrets with the certificate and with its password.
 

@@ -27,6 +27,8 @@ from clientcert.lifecycle.renewal.status import (
 )
 from clientcert.lifecycle.spec import ObjectKey
 
+KEY_DIGITS = 32
+"""So many are kept of the hash of a key."""
 _REFUSAL = f"{NoticeKind.REFUSED}/"
 
 
@@ -62,6 +64,9 @@ class RenewalRecord(RequestSummary):
     status_hash: bytes
     notice_failed: bool = False
     """True if somebody was not told of it: the condition Notified is False."""
+    certified_key: str = ""
+    """The beginning of the hash of the consumer's key that it has certified, or is about to; empty: none, or the
+    operator made the key."""
 
     @property
     def is_open(self) -> bool:
@@ -158,7 +163,7 @@ def renewal_record(
         ended=status.ended,
         declared_hash=status.declared_hash,
         has_ciphertext=bool(status.ciphertext),
-        has_csr=bool(spec.csr_pem),
+        names_key=not spec.reuse,
         refusal_told=max((each.sent for each in status.notices if each.name.startswith(_REFUSAL)), default=None),
         reason=decisive.name if decisive else "",
         retirement_announced=retirement_announced(status),
@@ -170,7 +175,14 @@ def renewal_record(
         status_hash=version.status_hash,
         notice_failed=any(each.type == NOTIFIED and each.status == "False" for each in status.conditions),
         awaiting_approval_since=_awaiting_approval_since(status),
+        certified_key=_certified_key(spec, status),
     )
+
+
+def _certified_key(spec: RenewalSpec, status: RenewalStatus) -> str:
+    is_planned = status.issuance is not None and status.state not in FINAL
+    is_certified = bool(status.certificate_pem) or is_planned
+    return status.key_hash[:KEY_DIGITS] if is_certified and not spec.public_key_pem else ""
 
 
 def _awaiting_approval_since(status: RenewalStatus) -> datetime | None:

@@ -7,14 +7,14 @@ from bisect import bisect_left
 from collections.abc import Callable
 from datetime import datetime
 
-from clientcert.cache.renewal_records import RenewalRecord
+from clientcert.cache.renewal_records import KEY_DIGITS, RenewalRecord
 from clientcert.lifecycle.renewal.due_notices import WINDOW_OPEN
 from clientcert.lifecycle.renewal.spec import Mode
 from clientcert.lifecycle.renewal.status import State
 from clientcert.lifecycle.spec import ObjectKey
 
 _Order = tuple[str | int | datetime, ...]
-"""Of a record in a view: namespace, certificate, and what the view is sorted by."""
+"""Of a record in a view: namespace, certificate or key, and what the view is sorted by."""
 _AFTER_ALL = "\0"
 """No name has it: of all names that begin with this one, only the name itself is smaller."""
 
@@ -26,12 +26,12 @@ class RequestIndex:
         self.records: dict[ObjectKey, RenewalRecord] = {}
         self._opened, self._waiting = _View(self.records, _opened), _View(self.records, _waiting)
         self._ended, self._delivered = _View(self.records, _ended), _View(self.records, _delivered)
-        self._with_csr, self._told = _View(self.records, _with_csr), _View(self.records, _told)
+        self._with_key, self._told = _View(self.records, _with_key), _View(self.records, _told)
         self._retirable, self._refused = _View(self.records, _retirable), _View(self.records, _refused)
-        self._following = _View(self.records, _following)
+        self._following, self._certified = _View(self.records, _following), _View(self.records, _certified)
         self._views = (
             *(self._opened, self._waiting, self._ended, self._delivered),
-            *(self._with_csr, self._told, self._retirable, self._refused, self._following),
+            *(self._with_key, self._told, self._retirable, self._refused, self._following, self._certified),
         )
         self._refusals: dict[_Order, list[tuple[_Order, datetime]]] = {}
         """Refusals by certificate and serial number, where they were asked for, the oldest request first.
@@ -81,16 +81,24 @@ class RequestIndex:
         """The requests about a certificate whose refusal was told after `since`."""
         return [key for key in self._told.between(certificate, (since,)) if self.records[key].refusal_told != since]
 
-    def last_csr_before(self, record: RenewalRecord) -> RenewalRecord | None:
-        """The last request about its certificate, of those made before it, that brought one by a CSR."""
-        key = self._with_csr.last(_certificate(record), _age(record))
+    def last_with_key_before(self, record: RenewalRecord) -> RenewalRecord | None:
+        """The last request about its certificate, of those made before it, that brought one by a CSR or public key."""
+        key = self._with_key.last(_certificate(record), _age(record))
         return None if key is None else self.records[key]
 
-    def last_refusal_before(self, record: RenewalRecord) -> datetime | None:
-        """The time of the last refusal to renew its certificate, of the requests made before it."""
-        if record.old_serial is None:
+    def certifying(self, namespace: str, key_hash: str) -> list[ObjectKey]:
+        """The requests of a namespace that have certified this key of a consumer, or are about to."""
+        return self._certified.between((namespace, key_hash[:KEY_DIGITS]))
+
+    def last_refusal_before(self, record: RenewalRecord, last_known: int | None = None) -> datetime | None:
+        """The time of the last refusal to renew its certificate, of the requests made before it.
+
+        `last_known` is the serial number of that certificate, if the request names none.
+        """
+        old_serial = last_known if record.old_serial is None else record.old_serial
+        if old_serial is None:
             return None
-        group = (*_certificate(record), record.old_serial)
+        group = (*_certificate(record), old_serial)
         found = self._refusals.get(group)
         if found is None:
             found = []
@@ -211,8 +219,12 @@ def _delivered(record: RenewalRecord) -> _Order | None:
     return (*_certificate(record), delivered, *_age(record)) if delivered else None
 
 
-def _with_csr(record: RenewalRecord) -> _Order | None:
-    return (*_certificate(record), *_age(record)) if record.has_csr and record.delivered else None
+def _with_key(record: RenewalRecord) -> _Order | None:
+    return (*_certificate(record), *_age(record)) if record.names_key and record.delivered else None
+
+
+def _certified(record: RenewalRecord) -> _Order | None:
+    return (record.key.namespace, record.certified_key, *_age(record)) if record.certified_key else None
 
 
 def _told(record: RenewalRecord) -> _Order | None:

@@ -96,6 +96,7 @@ class SourceCache:
         self._metrics = metrics
         self._loop_budget = loop_budget
         self._states: dict[ObjectKey, SourceState] = {}
+        self._reading: set[ObjectKey] = set()
         self._key_owners = LazyIndex[tuple[str, bytes]]()
         """By namespace, and the beginning of the hash of the public key that was last read."""
         self._signers: dict[ObjectKey, _Signer] = {}
@@ -127,6 +128,7 @@ class SourceCache:
         if record.spec_problem is not None or not (changed or is_due):
             return
         versions: tuple[str, str] | None
+        self._reading.add(record.key)
         try:
             state, versions = await self._read(record)
         except SourceError as error:
@@ -135,6 +137,8 @@ class SourceCache:
         except BaseException:
             self.forget(record.key)  # the next reconcile reads it
             raise
+        finally:
+            self._reading.discard(record.key)
         gap = before.observation.gap if before else record.status.source_gap
         seen = state.observation.certificate
         if gap is not None or seen is None or seen.issuer_common_name == TEMPORARY_ISSUER:
@@ -146,6 +150,12 @@ class SourceCache:
             self._states[record.key] = state
             if versions is not None:
                 self._cache.source_was_read(record.key, *versions)
+
+    def is_unread(self, record: CertificateRecord) -> bool:
+        """True if its source was not looked at yet, or may have changed since and was not looked at again."""
+        if record.spec_problem is not None:
+            return False
+        return self.state(record) is None or record.key in self._reading or self._cache.is_unread(record.key)
 
     def unavailable(self, reasons: frozenset[Reason]) -> tuple[ObjectKey, ...]:
         """The certificates whose source could not be read for one of these reasons."""

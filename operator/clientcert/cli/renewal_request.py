@@ -8,13 +8,16 @@ from typing import Any
 import click
 
 from clientcert.api.kinds import API_VERSION, CERTIFICATE_RENEWAL, GROUP, moment
+from clientcert.cli.certificate_status import conditions_of
 from clientcert.cli.cluster import Cluster, Object
 from clientcert.cli.errors import AlreadyExists, AnswerIsNo
 from clientcert.errors import CertificateError
+from clientcert.lifecycle.conditions import SOURCE_READABLE
 from clientcert.lifecycle.renewal.naming import REUSE, request_name
 from clientcert.lifecycle.renewal.spec import Mode
 from clientcert.lifecycle.renewal.status import FINAL, State
-from clientcert.pki.key_request import KeyRequest, read_request
+from clientcert.lifecycle.source_gap import NOTHING_THERE
+from clientcert.pki.key_request import Form, KeyRequest, read_request
 
 NEGATIVE = frozenset({State.REFUSED, State.DENIED, State.ENDED})
 """The states after which the same may be asked again, as a new request."""
@@ -56,7 +59,8 @@ def request_id(_: click.Context, __: click.Parameter, value: str) -> str:
 def ask(cluster: Cluster, certificate: Object, wanted: Ask, now: datetime) -> Asked:
     """Create the request for one ClientCertificate, or find it; raises AnswerIsNo or Failed.
 
-    After a refusal the next number is taken. While it is open or issued, it is the same one.
+    After a refusal the next number is taken, and after one that waits for a certificate that was lost since. While it
+    is open or issued, it is the same one.
     """
     name, serial = certificate["metadata"]["name"], _serial(certificate, wanted.mode)
     if before := _that_made_the_current_one(cluster, certificate, wanted, now):
@@ -67,7 +71,8 @@ def ask(cluster: Cluster, certificate: Object, wanted: Ask, now: datetime) -> As
             return Asked(cluster.create(CERTIFICATE_RENEWAL, new), is_new=True)
         except AlreadyExists:
             found = cluster.get(CERTIFICATE_RENEWAL, new["metadata"]["name"])
-        if state_of(found) not in NEGATIVE:
+        is_same = found["spec"].get("serialNumber") == new["spec"].get("serialNumber")
+        if is_same and state_of(found) not in NEGATIVE:
             return _asked_before(cluster, wanted, found)
     raise AnswerIsNo(f"{_MOST_REQUESTS} requests with this key were refused: use another key")
 
@@ -75,11 +80,13 @@ def ask(cluster: Cluster, certificate: Object, wanted: Ask, now: datetime) -> As
 def manifest(certificate: Object, name: str, wanted: Ask) -> Object:
     """The CertificateRenewal."""
     known = (certificate.get("status") or {}).get("certificate") or {}
-    request = wanted.request
+    request, serial = wanted.request, known.get("serialNumber")
+    if wanted.mode is Mode.REISSUE and _has_lost(certificate):
+        serial = None  # one that names it waits until somebody puts it back
     subject = request.subject_dn if request and request.csr_der else known.get("subjectDN", "")
     spec: dict[str, Any] = {
         "certificateRef": {"name": certificate["metadata"]["name"]},
-        "serialNumber": known.get("serialNumber"),
+        "serialNumber": serial,
         "subjectDN": subject[:2048] or None,
         "mode": wanted.mode.value,
         **_key(request),
@@ -114,8 +121,9 @@ def difference(wanted: Ask, spec: dict[str, Any]) -> str:
 
 def requested_key(spec: dict[str, Any]) -> KeyRequest | None:
     """The CSR or public key of a request; None for `reuse`, and if it cannot be read."""
+    form = Form.CSR if spec.get("csr") else Form.PUBLIC_KEY
     try:
-        return read_request(str(spec.get("csr") or spec.get("publicKey") or "").encode())
+        return read_request(str(spec.get("csr") or spec.get("publicKey") or "").encode(), form)
     except CertificateError:
         return None
 
@@ -184,6 +192,12 @@ def _serial(certificate: Object, mode: Mode) -> str:
             " --reissue for a consumer's first one"
         )
     return str(serial)
+
+
+def _has_lost(certificate: Object) -> bool:
+    """True if the source holds nothing any more, as the operator has seen it."""
+    readable = conditions_of(certificate).get(SOURCE_READABLE, {})
+    return readable.get("status") == "False" and readable.get("reason") in NOTHING_THERE
 
 
 def _key(request: KeyRequest | None) -> dict[str, Any]:

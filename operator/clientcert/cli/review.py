@@ -115,13 +115,12 @@ class Review:
 
     def _previous(self) -> str:
         known = (self.certificate.get("status") or {}).get("certificate") or {}
-        serial = self.spec.get("serialNumber")
+        named, serial = self.spec.get("serialNumber"), self.spec.get("serialNumber") or known.get("serialNumber")
         if not serial:
             return "none: the consumer's first"
         ends = moment(known.get("notAfter")) if known.get("serialNumber") == serial else None
-        return f"serial number {serial}" + (
-            f", which ends {to_the_minute(ends)}" if ends else ", no longer in the source"
-        )
+        words = [f"serial number {serial}", f"which ends {to_the_minute(ends)}" if ends else ""]
+        return ", ".join(filter(None, (*words, "" if named and ends else "no longer in the source")))
 
     def _recipient(self) -> str:
         """The person whom the status means by its hash."""

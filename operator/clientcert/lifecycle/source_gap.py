@@ -25,6 +25,8 @@ GONE = frozenset(
     }
 )
 """The problems of a source with nothing in it. They may be over in a moment; any other problem is told at once."""
+NOTHING_THERE = frozenset({Reason.SOURCE_NOT_FOUND, Reason.KEY_MISSING, Reason.EMPTY})
+"""Those of a source that a certificate without a predecessor may be written to."""
 _ADDED_UP = 5
 """Short gaps are an alarm when they add up to this many times the grace."""
 _FADING = 10

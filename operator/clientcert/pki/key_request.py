@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from clientcert.errors import CertificateError, Reason
 from clientcert.pki.certification_request import read_certification_request
@@ -65,21 +66,30 @@ class KeyRequest:
         return pem("PUBLIC KEY", self.public_key_info)
 
 
-def read_request(data: bytes) -> KeyRequest:
+class Form(Enum):
+    """The form of a request that a field of an object is for, whatever its PEM label says."""
+
+    CSR = auto()
+    PUBLIC_KEY = auto()
+
+
+def read_request(data: bytes, form: Form | None = None) -> KeyRequest:
     """Read a CSR, a public key, or the public key of a certificate, as leniently as `parse` reads certificates.
 
-    Blocking: up to some tenths of a second for a large text.
+    With `form`, anything else is `NotARequest`. Blocking: up to some tenths of a second for a large text.
 
     Raises CertificateError and no other error: `PrivateKeySent` if there is a private key anywhere in it, encrypted or
     not; else `NotARequest`, `UnsupportedKey`, `TooLarge`, `Empty`. Its message holds none of the content.
     """
-    found = guarded(lambda: _read_request(data), Reason.NOT_A_REQUEST, f"the request cannot be read: {_WHAT_TO_SEND}")
+    found = guarded(
+        lambda: _read_request(data, form), Reason.NOT_A_REQUEST, f"the request cannot be read: {_WHAT_TO_SEND}"
+    )
     if isinstance(found, CertificateError):
         raise found
     return found
 
 
-def _read_request(data: bytes) -> KeyRequest:
+def _read_request(data: bytes, form: Form | None) -> KeyRequest:
     if holds_private_key(data[:MAX_SIZE]):
         raise CertificateError(Reason.PRIVATE_KEY_SENT, PRIVATE_KEY_SENT)
     if len(data) > LARGEST_INPUT:
@@ -87,6 +97,7 @@ def _read_request(data: bytes) -> KeyRequest:
     if not data.strip(b" \t\r\n\v\f\0"):
         raise CertificateError(Reason.EMPTY, f"it is empty: {_WHAT_TO_SEND}")
     found = find_material(data)
+    _check_form(found, form)
     if found.requests:
         return _of_request(_only([*found.requests], "certification requests"))
     if found.keys:
@@ -94,6 +105,16 @@ def _read_request(data: bytes) -> KeyRequest:
     if found.certificates:
         return _of_key(_key_of_certificates([*found.certificates]))
     raise _nothing(found)
+
+
+def _check_form(found: Material, form: Form | None) -> None:
+    """Raises CertificateError if something else was found than a request of this form."""
+    if form is Form.CSR and not found.requests and (found.keys or found.certificates):
+        words = "this is a public key or a certificate, and no certification request (CSR)"
+        raise CertificateError(Reason.NOT_A_REQUEST, f"{words}: send the file that openssl req -new writes")
+    if form is Form.PUBLIC_KEY and (found.requests or (found.certificates and not found.keys)):
+        words = "this is a certification request (CSR) or a certificate, and no public key"
+        raise CertificateError(Reason.NOT_A_REQUEST, f"{words}: send the public key (openssl pkey -pubout)")
 
 
 def _of_request(der: bytes) -> KeyRequest:

@@ -1,13 +1,17 @@
 """The request of `clientcert renew`; it may be the same as the one before."""
 
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, cast
 
 import click
 import pytest
 
+from clientcert.api.kinds import Kind
 from clientcert.api.renewal import parse_renewal_spec
-from clientcert.cli.renewal_request import Ask, difference, manifest, request_id
+from clientcert.cli.cluster import Cluster
+from clientcert.cli.errors import AlreadyExists
+from clientcert.cli.renewal_request import Ask, ask, difference, manifest, request_id
 from clientcert.lifecycle.renewal.spec import Mode, RenewalSpec
 from clientcert.pki.key_request import read_request
 from tests.unit.cli.renewal_objects import CSR, KEY, certification_request, of_nhs, public_key
@@ -53,6 +57,52 @@ class TestManifest:
         del certificate["status"]
         sent = manifest(certificate, "nhs-prod-1", asking(public_key(KEY), mode=Mode.REISSUE))["spec"]
         assert set(sent) == {"certificateRef", "mode", "publicKey", "requestedBy"}
+
+
+@dataclass
+class Requests:
+    """The requests of a cluster."""
+
+    found: dict[str, Any] = field(default_factory=dict)
+
+    def create(self, _kind: Kind, manifest: dict[str, Any]) -> dict[str, Any]:
+        name = manifest["metadata"]["name"]
+        if name in self.found:
+            raise AlreadyExists("it exists")
+        return self.found.setdefault(name, manifest)
+
+    def get(self, _kind: Kind, name: str) -> dict[str, Any]:
+        return dict(self.found[name])
+
+    def leave(self, *_: object) -> None:
+        pass
+
+
+class TestALostCertificate:
+    @pytest.mark.parametrize("reason", ["SourceNotFound", "KeyMissing", "Empty"])
+    def test_it_is_reissued_without_its_number(self, reason: str) -> None:
+        """One that names it would wait until somebody puts it back."""
+        lost = of_nhs(conditions=[{"type": "SourceReadable", "status": "False", "reason": reason}])
+        for mode, expected in ((Mode.REISSUE, None), (Mode.RENEW, "4af2")):
+            sent = manifest(lost, "nhs-prod-1", asking(CSR, mode=mode))["spec"]
+            assert sent.get("serialNumber") == expected
+
+    @pytest.mark.parametrize(("status", "reason"), [("False", "AccessDenied"), ("True", "Read")])
+    def test_one_that_may_be_there_is_named(self, status: str, reason: str) -> None:
+        known = of_nhs(conditions=[{"type": "SourceReadable", "status": status, "reason": reason}])
+        assert manifest(known, "nhs-prod-1", asking(CSR, mode=Mode.REISSUE))["spec"]["serialNumber"] == "4af2"
+
+    def test_a_request_that_waits_for_it_is_in_nobodys_way(self) -> None:
+        """It was made before, and the next one has another name; asked again, that one is the same."""
+        requests, wanted = Requests(), asking(CSR, mode=Mode.REISSUE)
+        lost = of_nhs(conditions=[{"type": "SourceReadable", "status": "False", "reason": "SourceNotFound"}])
+        cluster, now = cast("Cluster", requests), datetime(2026, 11, 1, tzinfo=UTC)
+        before = ask(cluster, of_nhs(), wanted, now)
+        after = ask(cluster, lost, wanted, now)
+        assert after.is_new
+        assert after.found["metadata"]["name"] == before.found["metadata"]["name"] + "-2"
+        again = ask(cluster, lost, wanted, now)
+        assert (again.is_new, again.found) == (False, after.found)
 
 
 class TestTheSame:

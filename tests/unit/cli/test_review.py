@@ -87,6 +87,14 @@ def test_the_first_certificate_of_a_consumer() -> None:
     assert shown("Subject", found) == "as the policy says"
 
 
+def test_a_certificate_that_the_source_has_lost() -> None:
+    """It is no consumer's first, and may still be in use."""
+    asked = request("AwaitingApproval", mode="Reissue")
+    del asked["spec"]["serialNumber"]
+    words = "serial number 4af2, which ends 2026-12-15 12:00 UTC, no longer in the source"
+    assert shown("Replaces", review(asked)) == words
+
+
 def test_the_subject_is_what_will_be_certified() -> None:
     """Not what a CSR says: a CA of our own does not use that, so it would show anything to the approver."""
     harmless = certification_request(KEY, common_name="harmless")

@@ -65,7 +65,7 @@ def mixed(count: int) -> list[RenewalRecord]:
         {},
         {"state": State.AWAITING_APPROVAL},
         {"state": State.WAITING},
-        {"state": State.DONE, "delivered": NOW - DAY, "has_csr": True},
+        {"state": State.DONE, "delivered": NOW - DAY, "names_key": True},
         {"refusal_told": NOW - 2 * DAY},
     ]
     every = [record(number, **kinds[number % len(kinds)]) for number in range(count)]
@@ -77,7 +77,7 @@ LOOK_UPS: dict[str, Callable[[RequestIndex, RenewalRecord], object]] = {
     "waiting before": lambda index, it: index.waiting_before(it),
     "next to be told": lambda index, _: index.waiting_at(NHS, WAITING_TOLD - 1),
     "refusals told": lambda index, _: index.refusals_told(NHS, NOW - DAY),
-    "last CSR": lambda index, it: index.last_csr_before(it),
+    "last key": lambda index, it: index.last_with_key_before(it),
     "last refusal": lambda index, it: index.last_refusal_before(it),
     "a change": lambda index, it: index.put(replace(it, state=State.CHECKING)),
 }
@@ -110,7 +110,7 @@ def test_each_look_up_finds_what_a_scan_finds() -> None:
                 old_serial=chance.choice((0xABC, 0xDEF, None)),
                 delivered=chance.choice((None, NOW - chance.randrange(5) * DAY)),
                 refusal_told=chance.choice((None, NOW - chance.randrange(5) * DAY)),
-                has_csr=chance.random() < 0.5,
+                names_key=chance.random() < 0.5,
                 mode=chance.choice(("Renew", "Reissue")),
             )
             if each.ended:
@@ -132,8 +132,8 @@ def assert_same(index: RequestIndex, it: RenewalRecord, every: list[RenewalRecor
 
     by_age = sorted(every, key=age)
     before = [each for each in by_age if age(each) < age(it)]
-    csr = [each for each in before if each.has_csr and each.delivered]
-    assert index.last_csr_before(it) == (csr[-1] if csr else None)
+    named = [each for each in before if each.names_key and each.delivered]
+    assert index.last_with_key_before(it) == (named[-1] if named else None)
     refused = [
         each.ended
         for each in before

@@ -10,6 +10,8 @@ import pytest
 
 from clientcert.pki.certificate_fields import public_key_info
 from clientcert.pki.key_request import read_request
+from clientcert.pki.pem import read_blocks
+from clientcert.pki.pem_writer import pem
 from clientcert.pki.public_keys import key_hash
 from tests.machine_speed import here
 from tests.unit.engine.renewal_scripts import BEGINS, SCRIPTS
@@ -99,6 +101,72 @@ async def test_the_csr_of_the_last_certificate_is_reused(world: World) -> None:
     decide(world, reused, "Approve")
     await world.run_until(lambda: status(world, reused).get("state") == "Done")
     assert status(world, reused)["issuance"]["request"] == CSR
+
+
+async def done(world: World, name: str, **what: Any) -> str:
+    """Ask, approve and wait for the end; returns the serial number of the new certificate."""
+    path = ask(world, name, **what)
+    await world.run_until(lambda: status(world, path).get("state") == "AwaitingApproval")
+    decide(world, path, "Approve")
+    await world.run_until(lambda: status(world, path).get("state") == "Done")
+    return str(status(world, path)["issuance"]["serialNumber"])
+
+
+@pytest.mark.parametrize("beside", ["", FORGED], ids=["the CSR of an earlier request", "a newer CSR"])
+async def test_a_key_that_was_replaced_does_not_come_back(world: World, beside: str) -> None:
+    """After a request by public key, the key that the operator made is the one that `reuse` means."""
+    world.edit(POLICY, renewal={**SCRIPT.policy, "opensDaysAfterIssue": 0})
+    first = await done(world, "first", csr=CSR)
+    assert world.bucket["nhs/client.csr"][0] == CSR.encode()
+    serial = await done(world, "second", serialNumber=first, **SCRIPT.request())
+    if beside:
+        world.put_object("nhs/client.csr", beside.encode())
+    for name in ("third", "fourth"):
+        der = read_blocks(world.source)[0].der
+        assert der is not None
+        serial = await done(world, name, serialNumber=serial, reuse=True)
+        assert status(world, f"{OURS}/certificaterenewals/{name}")["keyHash"] == key_hash(public_key_info(der))
+
+
+async def test_the_csr_that_the_operator_made_is_reused() -> None:
+    """cert-manager signs nothing else, and it is by the current key."""
+    world, script = World(BEGINS), SCRIPTS["public key, CertManager, S3, mail"]
+    script.declare(world)
+    world.edit(POLICY, renewal={**script.policy, "opensDaysAfterIssue": 0})
+    script.take_part(world)
+    serial = await done(world, "first", **script.request())
+    await done(world, "second", serialNumber=serial, reuse=True)
+    issuances = [status(world, f"{OURS}/certificaterenewals/{name}")["issuance"] for name in ("first", "second")]
+    assert issuances[0]["request"] == issuances[1]["request"]
+    await world.stop()
+
+
+@pytest.mark.parametrize(
+    ("field", "label", "content"),
+    [
+        ("csr", "CERTIFICATE REQUEST", public_key_info(CURRENT.certificate_der)),
+        ("csr", "CERTIFICATE REQUEST", CURRENT.certificate_der),
+        ("publicKey", "PUBLIC KEY", read_request(CSR.encode()).csr_der),
+    ],
+    ids=["a public key as CSR", "a certificate as CSR", "a CSR as public key"],
+)
+async def test_a_field_holds_what_it_is_for(world: World, field: str, label: str, content: bytes) -> None:
+    """The schema sees the label alone: else a key is certified that nobody has proved to have."""
+    await world.let_pass(_SOON)
+    path = ask(world, "nhs-1", **{field: pem(label, content)})
+    await world.let_pass(_SOON)
+    assert (world.state, world.conditions["Accepted"]) == ("Refused", "NotARequest")
+    assert [each["name"] for each in status(world, path)["checks"] if not each["passed"]] == ["PossessionProved"]
+
+
+async def test_client_csr_holds_a_csr(world: World) -> None:
+    """The certificate of anybody, or a public key, is no proof that the consumer has its key."""
+    world.put_object("nhs/client.csr", CURRENT.certificate_pem)
+    path = ask(world, "nhs-1", reuse=True)
+    await world.let_pass(_SOON)
+    assert (world.state, world.conditions["Accepted"]) == ("Refused", "NotARequest")
+    refused = next(each for each in status(world, path)["checks"] if not each["passed"])
+    assert refused["message"].startswith("client.csr beside the source cannot be used: this is a public key or a cert")
 
 
 async def test_a_later_refusal_does_not_stop_a_reissue() -> None:

@@ -16,7 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from clientcert.errors import CertificateError, Reason
 from clientcert.pki.der_writer import element, sequence
-from clientcert.pki.key_request import read_request
+from clientcert.pki.key_request import Form, read_request
 from tests.unit.pki.certificates import LEAF, attribute, authorities_pem, pem
 from tests.unit.pki.damaged_forms import OF_BASE64, OF_TEXT
 from tests.unit.pki.key_material import KEYS, NAME, RSA, csr, ec_spki, public_key_forms, rsa_spki, spki
@@ -49,6 +49,21 @@ def test_a_csr_is_read(name: str) -> None:
     assert found.subject_der == NAME.public_bytes()
     assert found.subject_dn == "CN=nhs,C=GB"
     assert found.requested_extensions == ()
+
+
+@pytest.mark.parametrize("label", ["CERTIFICATE REQUEST", "PUBLIC KEY", "CERTIFICATE"])
+def test_only_the_form_that_a_field_is_for_is_read(label: str) -> None:
+    """By the content: a schema sees the label alone."""
+    contents = {Form.CSR: CSR, Form.PUBLIC_KEY: spki(P256), None: LEAF.certificate_der}
+    for form, sentence in ((Form.CSR, "no certification request"), (Form.PUBLIC_KEY, "no public key")):
+        for found, der in contents.items():
+            data = pem(der, label)
+            if form is found:
+                assert read_request(data, form) == read_request(der)
+                continue
+            with pytest.raises(CertificateError, match=sentence) as caught:
+                read_request(data, form)
+            assert caught.value.reason is Reason.NOT_A_REQUEST
 
 
 @pytest.mark.parametrize("form", OF_TEXT)

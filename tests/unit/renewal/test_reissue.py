@@ -6,8 +6,9 @@ from datetime import date, timedelta
 import pytest
 
 from clientcert.errors import Reason
+from clientcert.lifecycle.assessment import accepted_certificate
 from clientcert.lifecycle.renewal.approval import needs_approval
-from clientcert.lifecycle.renewal.checks import Facts, Problem
+from clientcert.lifecycle.renewal.checks import Facts, Problem, run_checks
 from clientcert.lifecycle.renewal.policy import (
     CertManagerIssuer,
     KeyChange,
@@ -33,6 +34,7 @@ from tests.unit.renewal.asking import (
     outcome,
     proof,
     refused_by,
+    verdict,
     waits_for,
 )
 
@@ -140,6 +142,33 @@ class TestAFirstCertificate:
         assert outcome(first(vetting_date=None)) is Reason.VETTING_REQUIRED
         assert outcome(first(vetting_date=date(1999, 1, 1))) is None
         assert outcome(first(policy=OSG, vetting_date=date(1999, 1, 1))) is Reason.VETTING_REQUIRED
+
+    def test_one_that_the_source_has_lost(self) -> None:
+        """It may still be in use: what is known of it counts as if it was there."""
+        known = accepted_certificate(current().certificate)
+        lost = first(last_known=known)
+        assert outcome(lost) is None
+        expired = replace(lost, now=ENDS + 2 * DAY, vetting_date=(ENDS - DAY).date())
+        revoked = {"revoked": RevocationReason.SUPERSEDED, "revocation_time": NOW - DAY}
+        early: dict[str, object] = {"vetting_date": (NOW - 2 * DAY).date()}
+        for found in (expired, replace(lost, **revoked, **early), replace(lost, refused_time=NOW - DAY, **early)):
+            assert (refused_by(found), outcome(found)) == ("Vetted", Reason.VETTING_REQUIRED)
+            assert outcome(replace(found, vetting_date=found.now.date())) is None
+        message = verdict(lost, "SerialCurrent").result.message
+        assert known.serial_number in message
+        assert "first" not in " ".join(each.result.message for each in run_checks(lost))
+
+    def test_its_key_is_not_used_again(self) -> None:
+        same = asked(csr_pem(CURRENT.private_key))
+        lost = first(last_known=accepted_certificate(current().certificate), request=same)
+        assert refused_by(replace(lost, last_known_key=same.key_hash)) == "KeyAllowed"
+        assert outcome(lost) is None
+
+    def test_one_that_names_it_says_the_way_out(self) -> None:
+        missing = Problem(Reason.SOURCE_NOT_FOUND, "there is no Secret nhs-client-cert: create it.")
+        found = facts(mode=REISSUE, source_problem=missing, current=None)
+        assert waits_for(found) == "SourceReadable"
+        assert "create it; or if it is lost" in verdict(found, "SourceReadable").result.message
 
     def test_its_names_are_those_that_are_declared(self) -> None:
         """If the policy's subject is not what the identity declares, the new certificate would count for nobody."""

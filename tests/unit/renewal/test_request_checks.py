@@ -189,6 +189,14 @@ class TestTheKey:
         assert outcome(facts(kept, request=same, renewal=reused)) is None
         assert outcome(facts(kept, public_key=public_key_pem(CURRENT.private_key))) is Reason.KEY_NOT_ALLOWED
 
+    def test_the_field_says_what_is_certified(self) -> None:
+        """Whatever was read from it: what is signed goes by the field, too."""
+        same = asked(public_key_pem(CURRENT.private_key))
+        rekey, kept = (replace(DEFAULTS, key=KeySettings(each)) for each in (KeyChange.REKEY, KeyChange.REUSE))
+        assert refused_by(facts(rekey, request=same)) == "KeyAllowed"
+        wrapped = asked(csr_pem(CURRENT.private_key))
+        assert refused_by(facts(kept, public_key=public_key_pem(CURRENT.private_key), request=wrapped)) == "KeyAllowed"
+
     def test_nothing_is_encrypted_to_ed25519(self) -> None:
         """As the key of a CSR it is allowed."""
         key = make_private_key("ed25519")

@@ -12,11 +12,13 @@ from clientcert.cache.object_cache import ObjectCache
 from clientcert.cache.objects import CertificateRecord, PolicyRecord
 from clientcert.cache.renewal_records import RenewalRecord, WholeRequest
 from clientcert.cache.source_cache import SourceCache
+from clientcert.controllers.certificate_renewal.asked import AskedKeys
 from clientcert.controllers.certificate_renewal.writing import RenewalWriter
 from clientcert.errors import CertificateError, ClientCertError, IssuerError, Reason, SourceError
 from clientcert.issuers.interface import Authority, AuthorityRequest, Issuer
 from clientcert.lifecycle.contacts import Recipient, Role, needs_lookup
 from clientcert.lifecycle.evaluation import Evaluation
+from clientcert.lifecycle.recorded_status import AcceptedCertificate
 from clientcert.lifecycle.renewal.check_rules import Verdict
 from clientcert.lifecycle.renewal.checks import run_checks
 from clientcert.lifecycle.renewal.evaluation import RenewalEvaluation
@@ -25,10 +27,11 @@ from clientcert.lifecycle.renewal.policy import IssuerSettings, RenewalPolicy
 from clientcert.lifecycle.renewal.spec import Mode, RenewalSpec
 from clientcert.lifecycle.spec import UNUSABLE_SPEC, ObjectKey
 from clientcert.pki.certificate_fields import public_key_info
-from clientcert.pki.key_request import KeyRequest, read_request
+from clientcert.pki.key_request import KeyRequest
 from clientcert.pki.leaf_content import LeafContent
-from clientcert.pki.pem_writer import pem
+from clientcert.pki.pem import read_blocks
 from clientcert.pki.proof import signing_time
+from clientcert.pki.public_keys import key_hash
 from clientcert.sources.interface import SourceWriter
 
 _Result = TypeVar("_Result")
@@ -76,7 +79,7 @@ class Gatherer:
         self._contacts = contacts
         self._evaluator = evaluator
         self._issuers = issuers
-        self._writers = writers
+        self._asked = AskedKeys(cache.renewals, sources, writer, writers)
         self._writer = writer
         self._clock = clock
 
@@ -111,7 +114,7 @@ class Gatherer:
         assert policy is not None and of_certificate is not None  # noqa: S101, PT018
         leaf, source_problem = await self._leaf(certificate)
         authority, issuer_problem = await self._authority(record.key.namespace, policy)
-        asked, request_problem = await self._asked(record, evaluation.spec, certificate, leaf)
+        asked, request_problem = await self._asked.read(record, evaluation.spec, certificate, leaf)
         await self._cache.serials.fill()
         await self._sources.index_keys()
         facts = Facts(
@@ -135,6 +138,7 @@ class Gatherer:
             created=record.created,
             contact_email=_technical_address(of_certificate),
         )
+        facts = await self._with_last_known(facts, record, certificate)
         facts = self._with_revocations(facts, record.key.namespace, asked)
         return Gathered(record, certificate, evaluation, facts, leaf, authority, run_checks(facts))
 
@@ -166,44 +170,9 @@ class Gatherer:
             raise IssuerError(Reason.ISSUER_INVALID, "this version has no issuer of this type")
         return found
 
-    async def _asked(
-        self, record: RenewalRecord, spec: RenewalSpec, certificate: CertificateRecord, leaf: LeafContent | None
-    ) -> tuple[KeyRequest | None, Problem | None]:
-        """The CSR or public key that is asked for, also for `reuse`."""
-        try:
-            if not spec.reuse:
-                return await self._read(record, (spec.csr_pem or spec.public_key_pem).encode()), None
-            last = await self._last_csr(record)
-            if not last:
-                beside = await self._writers[type(certificate.spec.source)].read_beside(
-                    certificate.key.namespace, certificate.spec.source
-                )
-                last = beside or b""
-            if last:
-                return await self._read(record, last), None
-            if leaf is None:
-                return None, None  # `SourceReadable` waits
-            return read_request(public_key_pem(public_key_info(leaf.der))), None
-        except CertificateError as error:
-            return None, Problem(error.reason, error.message)
-        except SourceError as error:
-            return None, Problem(error.reason, error.message)
-
-    async def _read(self, record: RenewalRecord, content: bytes) -> KeyRequest:
-        """Raises CertificateError."""
-        return await self.in_turn(record, content, partial(read_request, content))
-
     async def in_turn(self, record: RenewalRecord, content: bytes, compute: Callable[[], _Result]) -> _Result:
         """Compute something from this content, which a person has sent: if it is large, in a thread."""
         return await self._sources.in_turn(record.key.namespace, content, compute)
-
-    async def _last_csr(self, record: RenewalRecord) -> bytes:
-        """The CSR of the last request that brought a certificate: no CSR that nobody has approved is used again."""
-        last = self._renewals.index.last_csr_before(record)
-        if last is None:
-            return b""
-        request = await self._writer.read_whole(last.key)
-        return request.spec.csr_pem.encode() if request else b""
 
     async def _requested(self, record: RenewalRecord, spec: RenewalSpec, leaf: LeafContent | None) -> datetime | None:
         """The time of the last request that was delivered, if it brought the certificate in the source.
@@ -229,22 +198,50 @@ class Gatherer:
         is_reissue = record.mode == Mode.REISSUE
         return self._renewals.index.last_refusal_before(record) if is_reissue else None
 
+    async def _with_last_known(self, facts: Facts, record: RenewalRecord, certificate: CertificateRecord) -> Facts:
+        """The facts with what the status says of a certificate that the source has lost.
+
+        Else whoever can empty the source, or name another one, could do without a vetting since its revocation.
+        """
+        known = certificate.status.accepted
+        if known is None or facts.current is not None or not facts.is_first:
+            return facts
+        refused = self._renewals.index.last_refusal_before(record, int(known.serial_number, 16))
+        key = await self._key_of(known, certificate.key)
+        return replace(facts, last_known=known, last_known_key=key, refused_time=refused)
+
+    async def _key_of(self, known: AcceptedCertificate, certificate: ObjectKey) -> str:
+        """The hash of its key, if the last request that was delivered brought it; else empty."""
+        last = self._renewals.index.last_delivered(certificate)
+        if last is None or not last.brought(known.serial_number):
+            return ""
+        request = await self._writer.read_whole(last.key)
+        blocks = read_blocks(request.status.certificate_pem.encode()) if request else []
+        return key_hash(public_key_info(blocks[0].der)) if blocks and blocks[0].der else ""
+
     def _with_revocations(self, facts: Facts, namespace: str, asked: KeyRequest | None) -> Facts:
         if asked is not None:
             facts = replace(facts, other_consumer_with_key=self._other_owner(facts, namespace, asked.key_hash))
         if asked is not None and self._revocations.is_compromised(namespace, asked.key_hash):
             facts = replace(facts, compromised_key=True)
-        if facts.current is None:
+        if facts.current is not None:
+            current = facts.current.certificate
+            found = self._revocations.revoked(namespace, current.issuer_dn, f"{current.serial_number:x}")
+        elif facts.last_known is not None:
+            known = facts.last_known
+            found = self._revocations.revoked(namespace, known.issuer_dn, known.serial_number)
+        else:
             return facts
-        current = facts.current.certificate
-        found = self._revocations.revoked(namespace, current.issuer_dn, f"{current.serial_number:x}")
         if found is None:
             return facts
-        return replace(facts, revoked=found.reason, revocation_time=found.revocation_time)
+        key = facts.last_known_key or (found.key_hash if facts.last_known else "")
+        return replace(facts, revoked=found.reason, revocation_time=found.revocation_time, last_known_key=key)
 
     def _other_owner(self, facts: Facts, namespace: str, key_hash: str) -> str:
-        """Another consumer whose certificate has this key; empty if there is none."""
-        for key in self._sources.owners_of_key(namespace, key_hash):
+        """Another consumer whose certificate has this key, in its source or on the way there; empty: there is none."""
+        requests = (self._renewals.renewals[each] for each in self._renewals.index.certifying(namespace, key_hash))
+        on_the_way = [ObjectKey(namespace, each.certificate) for each in requests]
+        for key in (*self._sources.owners_of_key(namespace, key_hash), *on_the_way):
             record = self._cache.certificates.get(key)
             if record is not None and record.spec.consumer != facts.certificate.consumer:
                 return record.spec.consumer
@@ -260,8 +257,3 @@ def recipient_of(evaluation: Evaluation | None) -> Recipient | None:
 def _technical_address(evaluation: Evaluation) -> str:
     recipients = evaluation.contact.recipients if evaluation.contact else ()
     return next((each.address for each in recipients if each.role is Role.TECHNICAL), "")
-
-
-def public_key_pem(info: bytes) -> bytes:
-    """A SubjectPublicKeyInfo as PEM."""
-    return pem("PUBLIC KEY", info).encode()

@@ -16,6 +16,8 @@ from clientcert.lifecycle.renewal.progress import Progress, SourceHolds
 class Attempt:
     """The results of the steps of this reconcile so far."""
 
+    keys_known: bool = False
+    """True if the keys of all neighbours were known before the checks."""
     issuance_stale: bool = False
     planned: bool = False
     """True once a write-ahead was made: it is not made again at once, if the issuer refuses that one, too."""

@@ -85,6 +85,7 @@ class RenewalReconciler:
     def begin_term(self) -> None:
         """Forget the requests that were deleted while another replica led, and enqueue all others."""
         self._refusals.clear()
+        self._steps.begin_term()
         for key in [each for each in self._notices.known() if each not in self._renewals.renewals]:
             self._notices.forget(key)
         self._renewals.enqueue_all(self._renewals.renewals)
@@ -171,7 +172,8 @@ class RenewalReconciler:
         self, record: RenewalRecord, evaluation: RenewalEvaluation
     ) -> tuple[RenewalRecord, RenewalEvaluation, Decision]:
         """Take one step after the other; returns the last decision, which is written."""
-        gathered, attempt, recorded = await self._checked(record, evaluation), Attempt(), evaluation.status
+        attempt = Attempt(keys_known=self._steps.knows_keys(record))  # before the checks, which look for the keys
+        gathered, recorded = await self._checked(record, evaluation), evaluation.status
         evaluation = replace(evaluation, status=self._notices.with_delivery(evaluation))
         for _ in range(_ROUNDS):
             await self._loop_budget.yield_if_spent()

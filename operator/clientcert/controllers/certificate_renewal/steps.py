@@ -59,6 +59,32 @@ class Steps:
         self._notices = notices
         self._sources = sources
         self._writers = writers
+        self._unread: dict[str, list[ObjectKey]] = {}
+        """By namespace: ClientCertificates, but for those whose source was looked at since this replica leads."""
+
+    def begin_term(self) -> None:
+        """Forget whose sources were looked at: they may have changed while another replica led."""
+        self._unread.clear()
+
+    def knows_keys(self, record: RenewalRecord) -> bool:
+        """True once the source of each other ClientCertificate of the namespace was looked at: `KeyAllowed` needs it.
+
+        After a start they are read one after the other, those that expire first, while requests are reconciled, too.
+        """
+        namespace, own = record.key.namespace, ObjectKey(record.key.namespace, record.certificate)
+        if not self._informers.know_renewals(namespace):
+            return False
+        if namespace not in self._unread:
+            self._unread[namespace] = [key for key in self._cache.certificates if key.namespace == namespace]
+        unread = self._unread[namespace]
+        while unread and unread != [own]:
+            last = unread.pop()
+            if last == own:
+                unread.insert(0, own)  # it is read anew for the checks, and the others may be unread
+            elif (known := self._cache.certificates.get(last)) is not None and self._sources.is_unread(known):
+                unread.append(last)
+                return False
+        return True
 
     def observed(self, record: RenewalRecord, evaluation: RenewalEvaluation) -> Observed:
         """The known state of the certificate's spec, its source and its contact, from memory."""
@@ -97,8 +123,9 @@ class Steps:
         if unproven:
             problem = Problem(Reason.ADMISSION_POLICY_MISSING, unproven)
             return evaluation.status, replace(attempt, signing_problem=problem)
-        if not (self._informers.know_renewals(namespace) and self._cache.revocations.knows_kept(namespace)):
-            words = "not all requests and revocations of this namespace are known yet: it is retried"
+        is_known = self._informers.know_renewals(namespace) and self._cache.revocations.knows_kept(namespace)
+        if not (is_known and attempt.keys_known):
+            words = "not all certificates, requests and revocations of this namespace were read yet: it is retried"
             problem = Problem(Reason.API_UNAVAILABLE, words)
             return evaluation.status, replace(attempt, signing_problem=problem)
         try:

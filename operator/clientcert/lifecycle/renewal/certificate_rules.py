@@ -6,8 +6,8 @@ from functools import lru_cache
 from clientcert.errors import IssuerError, Reason
 from clientcert.lifecycle.renewal.check_rules import Answer, passed, refused, waits
 from clientcert.lifecycle.renewal.facts import Current, Facts
-from clientcert.lifecycle.renewal.source_problems import NOTHING_THERE, UNREADABLE
-from clientcert.lifecycle.source_gap import TEMPORARY, is_temporary
+from clientcert.lifecycle.renewal.source_problems import UNREADABLE
+from clientcert.lifecycle.source_gap import NOTHING_THERE, TEMPORARY, is_temporary
 from clientcert.lifecycle.spec import HOST
 from clientcert.pki.alternative_names import Names
 from clientcert.pki.authority import require_in_date
@@ -20,22 +20,25 @@ from clientcert.pki.signature_verification import UnsupportedSignatureError, is_
 
 REISSUE = "have the consumer vetted (clientcert vet), and ask again with mode Reissue"
 """The way back after a refusal."""
+_IF_LOST = "; or if it is lost, have the consumer vetted, and ask again with mode Reissue and without a serial number"
 
 
 def source_readable(facts: Facts) -> Answer:
-    """The source holds a certificate of the consumer; for a first one, it may hold nothing."""
+    """The source holds a certificate of the consumer; if the request names none, it may hold nothing."""
     problem, current = facts.source_problem, facts.current
     if problem is not None:
-        if facts.is_first and problem.reason in NOTHING_THERE:
-            return passed("the source holds no certificate yet")
-        return waits(problem.reason, problem.message)
+        if problem.reason not in NOTHING_THERE:
+            return waits(problem.reason, problem.message)
+        if facts.is_first:
+            return passed("the source holds no certificate")
+        return waits(problem.reason, f"{problem.message.rstrip('.')}{_IF_LOST}")
     beside = facts.request_problem
     if facts.renewal.reuse and beside is not None and beside.reason in UNREADABLE:
         return waits(beside.reason, f"the CSR beside the source: {beside.message}")
     if current is None:
         if facts.is_first:
-            return passed("the source holds no certificate yet")
-        return waits(Reason.SOURCE_NOT_FOUND, "the source holds no certificate: put the current one there")
+            return passed("the source holds no certificate")
+        return waits(Reason.SOURCE_NOT_FOUND, f"the source holds no certificate: put the current one there{_IF_LOST}")
     if is_temporary(current.certificate):
         return waits(Reason.TEMPORARY_CERTIFICATE, f"the source holds {TEMPORARY}")
     if _is_somebody_elses(current, facts.certificate.identity):
@@ -81,6 +84,9 @@ def serial_unshared(facts: Facts) -> Answer:
 def serial_current(facts: Facts) -> Answer:
     """The certificate that the request names is the one in the source."""
     asked = facts.renewal.serial_number
+    if facts.current is None and facts.last_known is not None:
+        words = f"the source lost the certificate with serial number {facts.last_known.serial_number}"
+        return passed(f"{words}, which is replaced")
     if facts.current is None:
         return passed("it is the consumer's first certificate")
     current = f"{facts.current.certificate.serial_number:x}"

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from clientcert.errors import Reason
+from clientcert.lifecycle.recorded_status import AcceptedCertificate
 from clientcert.lifecycle.renewal.policy import RenewalPolicy
 from clientcert.lifecycle.renewal.spec import Mode, RenewalSpec, RevocationReason
 from clientcert.lifecycle.spec import CertificateSpec
@@ -39,7 +40,7 @@ class Facts:
     start_days_before: int
     """Days before the end at which the policy begins to alert."""
     current: Current | None
-    """None: there is none (a consumer's first), or it could not be read (`source_problem`)."""
+    """None: there is none (a consumer's first, or `last_known`), or it could not be read (`source_problem`)."""
     source_problem: Problem | None
     request: KeyRequest | None
     """The CSR or public key, also of `reuse`."""
@@ -54,12 +55,16 @@ class Facts:
     sharing_serial: tuple[str, ...] = ()
     """Other ClientCertificates of the namespace with this serial number and issuer."""
     revoked: RevocationReason | None = None
-    """The reason, if the current certificate is revoked."""
+    """The reason, if the current certificate is revoked, or the last known one."""
     revocation_time: datetime | None = None
     compromised_key: bool = False
     """True if the requested key was revoked for KeyCompromise."""
     other_consumer_with_key: str = ""
     """The consumer of another certificate with the requested key."""
+    last_known: AcceptedCertificate | None = None
+    """The certificate that the source has lost, where the request names none; None: it holds one, or never did."""
+    last_known_key: str = ""
+    """SHA-256 over its SubjectPublicKeyInfo; empty: it is not known."""
     vetting_date: date | None = None
     refused_time: datetime | None = None
     """The time when the last request to renew this certificate was refused: a Reissue needs a vetting since then."""
@@ -77,13 +82,20 @@ class Facts:
 
     @property
     def is_first(self) -> bool:
-        """True if the request is for a consumer's first certificate."""
+        """True if the request names no certificate: it is for a consumer's first, or for one that the source lost."""
         return self.is_reissue and not self.renewal.serial_number
 
     @property
+    def ends(self) -> datetime | None:
+        """The end of the current certificate, or of the last known one; None: there is neither."""
+        if self.current is not None:
+            return self.current.certificate.not_after
+        return self.last_known.not_after if self.last_known else None
+
+    @property
     def expired(self) -> bool:
-        """True after the last second of the current certificate (RFC 5280 section 4.1.2.5)."""
-        return self.current is not None and self.current.certificate.not_after < self.now
+        """True after its last second (RFC 5280 section 4.1.2.5)."""
+        return self.ends is not None and self.ends < self.now
 
     @property
     def known_current(self) -> Current:
@@ -106,5 +118,8 @@ class Facts:
 
     @property
     def certifies_requested_key(self) -> bool:
-        """True if the requested key goes into the certificate; False if the operator makes one and encrypts it."""
-        return self.renewal.reuse or (self.request is not None and bool(self.request.csr_der))
+        """True if the requested key goes into the certificate; False if the operator makes one and encrypts it.
+
+        The field of the request decides, not its content: `Issuing` goes by the field, too.
+        """
+        return not self.renewal.public_key_pem

@@ -33,8 +33,8 @@ def window_open(facts: Facts) -> Answer:
 
 
 def open_to_reissue(facts: Facts) -> Answer:
-    """The certificate is expired, revoked or refused, or there is none yet."""
-    if facts.current is None:
+    """The certificate is expired, revoked or refused, or the source holds none."""
+    if facts.current is None and facts.last_known is None:
         return passed("it is the consumer's first certificate")
     if facts.expired:
         return passed("the certificate has expired")
@@ -42,6 +42,8 @@ def open_to_reissue(facts: Facts) -> Answer:
         return passed("the certificate is revoked")
     if facts.refused_time is not None:
         return passed("a request to renew the certificate was refused")
+    if facts.current is None:
+        return passed("the source has lost the certificate")
     words = "mode Reissue is for a certificate that is expired, revoked or refused: ask with mode Renew"
     return refused(Reason.TOO_EARLY, words)
 
@@ -73,7 +75,7 @@ def _vetting_since(facts: Facts) -> date | None:
     """The day from which a vetting counts for a Reissue; None: any."""
     moments = [facts.refused_time, facts.revocation_time if facts.revoked is not None else None]
     if facts.expired:
-        moments.append(facts.known_current.certificate.not_after)
+        moments.append(facts.ends)
     return max((each.date() for each in moments if each is not None), default=None)
 
 

@@ -46,8 +46,9 @@ def changed_as_asked(facts: Facts) -> Answer:
 
 def new(facts: Facts) -> Answer:
     """A reissued certificate has a new key, whatever the policy says about renewals."""
-    if facts.certifies_requested_key and facts.current is not None and _is_current_key(facts):
-        words = "the key of an expired, revoked or refused certificate is not used again: have a new key made"
+    is_last_known = facts.known_request.key_hash == facts.last_known_key
+    if facts.certifies_requested_key and (is_last_known or _is_current_key(facts)):
+        words = "the key of an expired, revoked, refused or lost certificate is not used again: have a new key made"
         return refused(Reason.KEY_NOT_ALLOWED, words)
     return passed("the key is another one")
 

@@ -21,7 +21,7 @@ class RequestSummary:
     waits_for: str
     """As the column WAITS FOR."""
     old_serial: int | None
-    """The serial number of the certificate to be renewed; None for a consumer's first one."""
+    """The serial number of the certificate to be renewed; None if the request names none."""
     new_serial: int | None
     """None until it is known."""
     delivered: datetime | None
@@ -30,8 +30,8 @@ class RequestSummary:
     ended: datetime | None
     declared_hash: str
     has_ciphertext: bool = False
-    has_csr: bool = False
-    """True if the consumer sent a CSR, which `reuse` finds."""
+    names_key: bool = False
+    """True if the consumer sent a CSR or a public key: `reuse` goes by the last one that did."""
     refusal_told: datetime | None = None
     """The time when somebody was told last that it was refused."""
     reason: str = ""

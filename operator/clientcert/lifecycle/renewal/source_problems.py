@@ -1,9 +1,8 @@
 """The meaning of a problem of a source: nothing is there, something else is there, or nobody can say."""
 
 from clientcert.errors import Reason
+from clientcert.lifecycle.source_gap import NOTHING_THERE
 
-NOTHING_THERE = frozenset({Reason.SOURCE_NOT_FOUND, Reason.KEY_MISSING, Reason.EMPTY})
-"""The source holds nothing: a consumer's first certificate may be written to it."""
 NO_CERTIFICATE = NOTHING_THERE | {Reason.NOT_A_CERTIFICATE, Reason.PRIVATE_KEY_ONLY, Reason.NO_LEAF_CERTIFICATE}
 """The source holds no certificate of a client. After any other problem it may hold one that cannot be read, such as an
 old one in a container whose password is missing."""

@@ -11,7 +11,7 @@ class Mode(StrEnum):
     RENEW = "Renew"
     """The certificate again, with the same key or another."""
     REISSUE = "Reissue"
-    """A certificate after a new vetting: the old one is expired, revoked or refused, or there is none yet."""
+    """A certificate after a new vetting: the old one is expired, revoked, refused or lost, or there is none yet."""
 
 
 class Decision(StrEnum):
@@ -42,14 +42,14 @@ class RenewalSpec:
     certificate: str
     """The name of the ClientCertificate, in the same namespace."""
     serial_number: str
-    """Of the certificate to be renewed, in lower-case hex; empty for a consumer's first one."""
+    """Of the certificate to be renewed, in lower-case hex; empty for a first one, and for one that the source lost."""
     requested_by: str
     """The user of the cluster who created the request."""
     mode: Mode = Mode.RENEW
     csr_pem: str = ""
     public_key_pem: str = ""
     reuse: bool = False
-    """True: the CSR that brought the last certificate, else the one beside the source, else the current key."""
+    """True: the key that the last request with one brought, else that of `client.csr`, else the current one."""
     proof_pem: str = ""
     """CMS SignedData by the current key over the CSR or public key; empty: no proof."""
     reason: str = ""
