@@ -107,8 +107,8 @@ def not_silenced(rule: str, series: Mapping[str, str], firing: Labels) -> list[C
 def certificate_cases() -> list[Case]:
     made = []
     for rule, fires, quiet in (
-        ("ClientCertExpiring", (27.9, 7.1), (28.1, 6.9)),
-        ("ClientCertExpiringCritical", (6.9, 0.1), (7.1, -0.1)),
+        ("ClientCertExpiring", (27.9, 14.1), (28.1, 13.9)),
+        ("ClientCertExpiringCritical", (13.9, 0.1), (14.1, -0.1)),
         ("ClientCertExpired", (-0.1, -300), (0.1,)),
     ):
         made += [Case(rule, f"{days} days before", {ENDS % A: in_days(days)}, (OWNER,)) for days in fires]
