@@ -1,6 +1,8 @@
 """Everything that all stores share: connections, requests at once and memory. No namespace takes them from another."""
 
 import asyncio
+import gc
+import weakref
 from contextlib import AsyncExitStack
 
 import pytest
@@ -53,6 +55,26 @@ async def test_few_connections_are_kept(proxy: Proxy) -> None:
         assert len(connections._idle) == IDLE_CONNECTIONS
         await reader.forget("team-a", "store-0")
         assert len(connections._idle) == IDLE_CONNECTIONS - 1
+
+
+async def test_a_retired_connection_is_freed_although_no_collection_looks_at_it(proxy: Proxy) -> None:
+    """What has lived for a while is frozen (`garbage_collection`), and clients are in cycles. The others work on."""
+    many = stores(proxy, "team-a", 2)
+    async with many.reader() as reader:
+        for number in range(2):
+            await read(reader, "k", f"store-{number}")
+        retired, kept = (slot.connection for slot in reader._connections._slots.values())
+        models = [weakref.ref(each._client.meta.service_model) for each in (retired, kept)]
+        gc.freeze()
+        del retired, kept
+        try:
+            await reader.forget("team-a", "store-0")
+            await asyncio.sleep(0)
+            assert [each() is None for each in models] == [True, False]
+        finally:
+            gc.unfreeze()
+        assert (await read(reader, "other", "store-1")).body == b"content"
+        assert (await read(reader, "k", "store-0")).body == b"content"
 
 
 async def test_a_connection_in_use_is_not_closed(proxy: Proxy) -> None:

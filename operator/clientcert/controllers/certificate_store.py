@@ -157,8 +157,9 @@ class StorePoller:
             objects = state.objects if state and state.uid == record.uid else None
             discovery = record.discovery
             state = _PollState(record.uid, record.configuration, discovery, self._clock(), 0, objects)
-            self._states[key] = state
-            await self._lists.forget(*key)  # its credentials are read again
+            is_changed, self._states[key] = key in self._states, state
+            if is_changed:
+                await self._lists.forget(*key)  # its credentials are read again
         if state.discovery != record.discovery or self._discovery.needs_list(key):
             state.discovery, state.next_poll = record.discovery, self._clock()
         if state.is_poll_due(self._clock()):

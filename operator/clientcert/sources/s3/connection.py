@@ -15,6 +15,7 @@ from botocore.exceptions import ConnectionError as NoConnectionError
 from clientcert.errors import ClientCertError, Reason, SourceError
 from clientcert.sources.interface import Content
 from clientcert.sources.s3.circuit_breaker import CircuitBreaker
+from clientcert.sources.s3.client import close
 from clientcert.sources.s3.errors import (
     Fault,
     NoAnswerError,
@@ -113,7 +114,7 @@ class Connection:
 
     async def _close_if_unused(self) -> None:
         if self.retired and not self._users:
-            await self._client.close()
+            await close(self._client)
 
     @asynccontextmanager
     async def _call(self, request: Request) -> AsyncIterator[None]:
