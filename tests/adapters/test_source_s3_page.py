@@ -1,5 +1,6 @@
 """The parser for a page of a LIST, and the names of private keys."""
 
+import gc
 import time
 
 import pytest
@@ -22,6 +23,15 @@ def test_a_page_of_aws() -> None:
     page = parse_page(AWS.format(more="<IsTruncated>false</IsTruncated>", key="nhs/client.pem").encode())
     assert page.etags == [("nhs/client.pem", "9e107d9d372bb6826bd81d3542a419d6-2")]
     assert page.next_token == ""
+
+
+def test_nothing_of_a_page_is_left_for_a_collection() -> None:
+    """What is frozen meanwhile is never collected: a bucket with many pages is listed every five minutes."""
+    body = AWS.format(more="<IsTruncated>false</IsTruncated>", key="nhs/client.pem").encode()
+    parse_page(body)
+    gc.collect()
+    parse_page(body)
+    assert gc.collect() == 0
 
 
 @pytest.mark.parametrize(

@@ -50,11 +50,12 @@ class PartialListError(ValueError):
 def parse_page(body: bytes) -> Page:
     """Parse a page of ListObjectsV2; raises ValueError for any other document, and PartialListError."""
     reader = _PageReader()
+    parser = reader.new_parser()
     try:
         # In small chunks, because expat holds the interpreter lock while it parses.
         for start in range(0, len(body), _CHUNK):
-            reader.parser.Parse(body[start : start + _CHUNK], False)
-        reader.parser.Parse(b"", True)
+            parser.Parse(body[start : start + _CHUNK], False)
+        parser.Parse(b"", True)
     except expat.ExpatError as error:
         raise ValueError("not well-formed XML") from error
     return reader.page()
@@ -78,19 +79,22 @@ class _PageReader:
     """Reads the document by depth: 1 is the root, 2 holds fields of the page, 3 holds fields of one object."""
 
     def __init__(self) -> None:
-        parser = expat.ParserCreate("utf-8")  # overrides the encoding that the document declares
-        parser.buffer_text = True
-        parser.StartElementHandler = self._start
-        parser.EndElementHandler = self._end
-        parser.CharacterDataHandler = self._text
-        parser.StartDoctypeDeclHandler = _refuse_doctype
-        self.parser = parser
         self._depth = 0
         self._in_object = False
         self._texts: list[str] | None = None
         self._page_fields: dict[str, str] = {}
         self._object_fields: dict[str, str] = {}
         self._objects: list[tuple[str, str]] = []
+
+    def new_parser(self) -> expat.XMLParserType:
+        """It is not kept here: it refers to this reader, and a cycle would keep the page until a collection."""
+        parser = expat.ParserCreate("utf-8")  # overrides the encoding that the document declares
+        parser.buffer_text = True
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._text
+        parser.StartDoctypeDeclHandler = _refuse_doctype
+        return parser
 
     def page(self) -> Page:
         truncated = self._page_fields.get("IsTruncated", "").strip().lower()
