@@ -206,6 +206,22 @@ class TestAListThatNoPolicyNamesAnyMore:
         assert content(world, self.INDEX, "names") == b""
         assert not self.is_known(world)
 
+    async def test_more_lists_than_the_index_has_place_for(self, world: World) -> None:
+        """The condition says so, and the index stays as it is."""
+        one = world.server.objects[f"{CORE}/configmaps/client-ca-revocations"]
+        former = [f"former-{number:03}" for number in range(199)]
+        for name in former:
+            metadata = {"name": f"{name}-revocations", "namespace": NAMESPACE, "labels": one["metadata"]["labels"]}
+            world.server.put(f"{CORE}/configmaps/{name}-revocations", metadata=metadata, data=one["data"])
+        names = "".join(f"{name}\n" for name in ("client-ca", *former))
+        world.server.put(f"{CORE}/configmaps/{self.INDEX}", data={"names": names})
+        self.name_the_other(world)
+        revoke(world, "no-3", NEXT_CA)
+        await world.let_pass(20.0)
+        await world.stop()
+        assert content(world, self.INDEX, "names") == names.encode()
+        assert world.condition("RevocationLists", POLICY) == ("False", "TooLarge")
+
     async def test_an_index_that_is_not_ours_is_left_alone(self, world: World) -> None:
         """The condition of the policy tells it, and nothing is forgotten."""
         path = f"{CORE}/configmaps/{self.INDEX}"

@@ -36,7 +36,10 @@ ADVICE: dict[str, str] = {
         "Check that the server runs. No other action is needed: the operator retries. If a LIST has only a part"
         " of the bucket, update the server, or set `spec.s3.prefix`."
     ),
-    Reason.TOO_LARGE: "Put only the certificate and its chain there. Have gateways read the list (docs/revocation.md).",
+    Reason.TOO_LARGE: (
+        "Put only the certificate and its chain there. Have gateways read the list (docs/revocation.md). Delete the"
+        " lists that no gateway reads."
+    ),
     Reason.EMPTY: "Put the certificate there.",
     Reason.NOT_A_CERTIFICATE: (
         "Put the signed certificate there. For a placeholder or an encrypted file, correct the tool that writes"

@@ -59,7 +59,7 @@ def of_policy(state: ListState | None) -> Condition | None:
 
 
 def _of_former(crl: FormerCrl) -> str:
-    """Whoever has a certificate of a former CA is refused once its last CRL has ended: nobody signs another one."""
+    """A gateway refuses the certificates of a former CA once its last CRL has ended: nobody signs another one."""
     name = f"the former CA {cut(crl.issuer_dn, LONGEST_WORD)}"
     if crl.ends is None:
         return (

@@ -141,7 +141,7 @@ class CrlFiles:
 
 
 def former_crls(crl: Crl, former_dns: Iterable[str]) -> tuple[FormerCrl, ...]:
-    """What each Secret has of the former CAs, from their names."""
+    """The CRLs of former CAs, given by their names, in each Secret."""
     return tuple(FormerCrl(ref, dn, _end_of(dn, others)) for dn in former_dns for ref, others in crl.others.items())
 
 

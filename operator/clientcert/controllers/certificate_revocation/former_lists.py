@@ -11,13 +11,17 @@ from dataclasses import dataclass, field
 from clientcert.api.kinds import OBJECT_NAME
 from clientcert.cache.revocations import ListProblem
 from clientcert.controllers.certificate_revocation.config_maps import ListFiles, kept_entries
-from clientcert.errors import IssuerError
+from clientcert.errors import IssuerError, Reason
 from clientcert.kube.config_maps import Files, Found
 from clientcert.lifecycle.renewal.revocation_lists import Part
 
 INDEX = "clientcert-revocation-lists"
 _NAMES = "names"
 _MOST_NAMES = 200
+_TOO_MANY = (
+    f"the namespace has more than {_MOST_NAMES} revocation lists, and the index {INDEX} has no place for all: delete"
+    " the ConfigMaps of those that no gateway reads"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,8 @@ class FormerLists:
             return former.problem
         names = frozenset((*former.parts, *existing))
         self._names[namespace] = names
+        if len(names) > _MOST_NAMES:
+            return ListProblem(Reason.TOO_LARGE, _TOO_MANY)
         if names == _names(former.index):
             return None
         try:
