@@ -87,7 +87,7 @@ def _renewals(entries: Entries) -> str:
             ("The same, in times of a bare client that makes the same calls", f"{times:.2f}"),
             ("Longest delay of an alert meanwhile", _with_unit(_largest(day, "latest alert"), "s")),
             ("Longest stall of the operator's event loop", _with_unit(_largest(day, "stall"), "ms")),
-            ("Memory of the operator before, and afterwards", _before_and_after(day)),
+            ("Memory of the operator before, afterwards, and of a successor", _before_and_after(day)),
             ("Memory for each request that has ended", _with_unit(_largest(day, "an ended request"), "KB")),
         ]
     if waiting := _details(entries, "P13"):
@@ -100,7 +100,7 @@ def _renewals(entries: Entries) -> str:
 
 
 def _before_and_after(day: Mapping[str, Any]) -> str:
-    return f"{day['residentBeforeMB']:,.0f} MB, {day['residentAfterMB']:,.0f} MB"
+    return ", ".join(f"{day[f'resident{which}MB']:,.0f} MB" for which in ("Before", "After", "Successor"))
 
 
 def _ten_thousand(entries: Entries) -> dict[str, str]:

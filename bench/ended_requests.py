@@ -1,13 +1,11 @@
 """The cost of ended requests: P12 measures it after all have been renewed."""
 
-import asyncio
 from dataclasses import dataclass
 
 from bench import fleet
 from bench.measures.restart import looked_at_all, versions
 from bench.succession import NAMESPACES, RENEWALS, Place
 
-_SETTLE_SECONDS = 5
 _KB = 1000
 """In a MB."""
 _COLLECTIONS = {"ClientCertificate": fleet.CERTIFICATES, "CertificateRenewal": RENEWALS, "Event": "/api/v1/events"}
@@ -20,8 +18,10 @@ class Ended:
     changed: int
     """Objects that it wrote, although nothing had changed."""
     mails: int
+    resident: float
+    """Its memory, in MB."""
     each: float
-    """Its memory beyond that of another successor, after all requests were deleted, in KB for each of them."""
+    """The same beyond that of another successor, after all requests were deleted, in KB for each of them."""
 
 
 async def ended_requests(place: Place) -> Ended:
@@ -36,7 +36,7 @@ async def ended_requests(place: Place) -> Ended:
         await scene.kubernetes.delete(f"/apis/{fleet.API_VERSION}/namespaces/{where}/certificaterenewals")
     without = await _resident(place)
     changed = sum(version != before.get(key) for key, version in after.items())
-    found = Ended(changed, mails, (resident - without) * _KB / place.size)
+    found = Ended(changed, mails, resident, (resident - without) * _KB / place.size)
     scene.say(f"  {found}")
     return found
 
@@ -46,5 +46,4 @@ async def _resident(place: Place) -> float:
     async with place.scene.operator(env=place.settings, cores=place.cores) as run:
         await run.ready()
         await looked_at_all(run, place.size)
-        await asyncio.sleep(_SETTLE_SECONDS)
-        return (await run.settled_memory(30)).resident
+        return (await run.quiet_memory()).resident

@@ -33,6 +33,8 @@ _OWN_SERIES = re.compile(r"^(clientcert_[a-z_]+)(?:\{[^}]*\})? (\S+)$", re.MULTI
 _OWN_BYTES = 64 * 1024
 """More than the size of the operator's own metrics, which come first."""
 _KIB = 1024
+_IDLE_SECONDS = 20
+"""aiohttp closes an unused connection after 15 s."""
 _MB = 1_000_000
 
 
@@ -167,6 +169,11 @@ class OperatorRun:
             if abs(now.resident - before.resident) <= before.resident / 100 or time.monotonic() > deadline:
                 return now
             before = now
+
+    async def quiet_memory(self, seconds: float = 30) -> Memory:
+        """Wait until the connections that nobody uses are closed, and then as in `settled_memory`."""
+        await asyncio.sleep(_IDLE_SECONDS)
+        return await self.settled_memory(seconds)
 
 
 def _own_metrics(head: bytes) -> dict[str, float]:

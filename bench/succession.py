@@ -35,6 +35,7 @@ _RENEWALS = "certificaterenewals"
 _OURS = f"/apis/{fleet.API_VERSION}"
 RENEWALS = f"{_OURS}/{_RENEWALS}"
 _STORED_AT_ONCE = 8
+_FIRST = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,11 @@ class Place:
     @property
     def size(self) -> int:
         return len(self.succession.holders)
+
+    @property
+    def first(self) -> int:
+        """The number of requests before all others."""
+        return min(_FIRST, self.size // 2)
 
     @property
     def settings(self) -> dict[str, str]:

@@ -13,7 +13,7 @@ import uvloop
 from clientcert import app_adapters as adapters
 from clientcert import app_alerts as alerts
 from clientcert import app_gauges as gauges
-from clientcert import garbage_collection
+from clientcert import garbage_collection, memory_allocator
 from clientcert.alerting.alert_tests import AlertTestOutbox
 from clientcert.api.installed_kinds import OPENAPI_PATH
 from clientcert.app_renewals import Shared, issuers, reconcilers
@@ -58,6 +58,7 @@ def run(settings: Settings, clock: Callable[[], datetime] = _utc_now) -> None:
     for warning in settings.warnings():
         logger.warning("%s", warning)
     garbage_collection.configure()
+    memory_allocator.configure()
     sys.setswitchinterval(_SWITCH_SECONDS)
     uvloop.run(_run(settings, lambda: clock() + settings.clock_offset))
 

@@ -81,10 +81,10 @@ def outside(
     egress = EgressPolicy(settings.allowed_hosts, proxy=Proxy(own_secrets.of("proxy"), settings.no_proxy))
     # The server of a tenant's bucket may stall, and must not hold up the API server's answers.
     api_budget, bucket_budget = byte_budgets = ByteBudget(API_BUDGET_BYTES), ByteBudget()
-    client = _client(settings, api_budget, observe_only=settings.observe_only)
+    client = _client(settings, api_budget, loop_budget, observe_only=settings.observe_only)
     stack.push_async_callback(client.close)
-    # A client of its own: no other call delays the renewal of the Lease, nor does an answer that waits for memory.
-    elector = _client(settings, ByteBudget())
+    # A client of its own: no other call delays the renewal of the Lease, nor does an answer that waits for its turn.
+    elector = _client(settings, ByteBudget(), LoopBudget())
     stack.push_async_callback(elector.close)
     queue = WorkQueue(clock, limits={RENEWAL: _RENEWALS_AT_ONCE})
     cache = ObjectCache(queue, default_channel_of(settings))
@@ -148,7 +148,9 @@ async def get_secret(client: KubeClient, watches: Mapping[str, Watches], namespa
     return await client.get(f"/api/v1/namespaces/{namespace}/secrets/{name}{version}")
 
 
-def _client(settings: Settings, byte_budget: ByteBudget, *, observe_only: bool = False) -> KubeClient:
+def _client(
+    settings: Settings, byte_budget: ByteBudget, loop_budget: LoopBudget, *, observe_only: bool = False
+) -> KubeClient:
     return KubeClient(
         partial(
             load_connection,
@@ -158,6 +160,7 @@ def _client(settings: Settings, byte_budget: ByteBudget, *, observe_only: bool =
             context=settings.context,
         ),
         budget=byte_budget,
+        loop_budget=loop_budget,
         observe_only=observe_only,
     )
 

@@ -1,6 +1,7 @@
 """The client of the API server, with failures that a real API server cannot be made to show."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from aiohttp import web
 from clientcert.errors import KubeError, Reason
 from clientcert.kube.client import CALLS_AT_ONCE, REQUEST_SECONDS, KubeClient
 from clientcert.kube.kubeconfig import Connection
+from clientcert.loop_budget import SLICE_SECONDS
 from tests.virtual_time import forward
 
 
@@ -21,6 +23,8 @@ class Server:
         self.answers: list[web.Response] = []
         self.asked: Counter[str] = Counter()
         self.hangs = False
+        self.awaited = 0
+        """All answers are given together, once there are so many requests."""
         self.is_silent_after = b""
         """Sent at once; nothing follows it."""
 
@@ -33,6 +37,8 @@ class Server:
             await asyncio.Event().wait()
         if self.hangs:
             await asyncio.Event().wait()
+        while sum(self.asked.values()) < self.awaited:
+            await asyncio.sleep(0)
         return self.answers.pop(0) if self.answers else web.json_response({"metadata": {"resourceVersion": "1"}})
 
 
@@ -79,6 +85,25 @@ async def test_retry_after_is_observed() -> None:
         forward(1.05)
         await client.get("/one")
         assert server.asked["GET /one"] == 2
+
+
+@pytest.mark.real_time
+async def test_answers_that_come_together_are_computed_with_one_after_the_other() -> None:
+    """The loop does something else after each slice of time, though all calls are answered in one iteration."""
+    async with talking() as (server, client):
+        server.awaited, iteration, computed = 30, 0, Counter[int]()
+
+        async def call(number: int) -> None:
+            await client.get(f"/{number}")
+            time.sleep(SLICE_SECONDS / 4)  # as if it computed
+            computed[iteration] += 1
+
+        calls = [asyncio.ensure_future(call(number)) for number in range(server.awaited)]
+        while not all(each.done() for each in calls):
+            iteration += 1
+            await asyncio.sleep(0)
+        assert computed.total() == server.awaited
+        assert max(computed.values()) <= 6
 
 
 async def test_reads_and_writes_wait_separately() -> None:

@@ -82,6 +82,8 @@ class RenewalCache:
         if key in self._untold and record is not None:
             self._queue.enqueue(Item(_CERTIFICATE, ObjectKey(key.namespace, record.certificate)))
         self._untold.discard(key)
+        if not self._untold:
+            self._untold.clear()  # an empty set keeps the memory of its largest size
 
     def expect_status(self, record: RenewalRecord, status_hash: bytes) -> None:
         """Note the hash of a status that is being written, so that its watch event is not taken for a change."""

@@ -27,6 +27,7 @@ from clientcert.kube.decoding import (
 from clientcert.kube.kubeconfig import Connection
 from clientcert.kube.page_limits import LARGEST_ANSWER, PageLimits
 from clientcert.lifecycle.observing import withheld
+from clientcert.loop_budget import LoopBudget
 from clientcert.network.byte_budget import MIB, ByteBudget, Reservation, TooLargeError, read_body, read_lines
 from clientcert.network.retry_after import parse_retry_after
 
@@ -105,15 +106,19 @@ class KubeClient:
         answer_seconds: float = REQUEST_SECONDS,
         budget: ByteBudget | None = None,
         *,
+        loop_budget: LoopBudget | None = None,
         observe_only: bool = False,
     ) -> None:
-        """`budget` bounds the memory for answers; the client has one of its own if none is given.
+        """`budget` bounds the memory for answers, and `loop_budget` the time in which they are computed with.
+
+        The client has each of its own if none is given.
 
         With `observe_only` it writes statuses, and nothing else: any other write is an error, ObserveOnly.
         """
         self._login = login
         self._observe_only = observe_only
         self._budget = budget or ByteBudget()
+        self._loop_budget = loop_budget or LoopBudget()
         self._answer_seconds = answer_seconds
         self._limits = PageLimits()
         self._session: aiohttp.ClientSession | None = None
@@ -246,13 +251,15 @@ class KubeClient:
         self._check_retry_after(call)
         try:
             async with self.slots.slot(_owner(call.path)):
-                return await self._answer(call, reserved, largest)
+                body = await self._answer(call, reserved, largest)
+            await self._loop_budget.yield_if_spent()  # each answer is decoded, and computed with, at once
         except KubeError as error:
             if error.retry_after:
                 self._not_before[call.endpoint] = asyncio.get_running_loop().time() + error.retry_after
             elif error.reason is Reason.API_UNAVAILABLE:
                 self._outage.set()
             raise
+        return body
 
     def _check_retry_after(self, call: _Call) -> None:
         if not self._not_before:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 from clientcert.errors import Reason
 from clientcert.lifecycle.policy import Channel, Role
@@ -220,5 +221,13 @@ def _key_0_1(uid: str, fingerprint: str, notification: DueNotification) -> bytes
 
 
 def whole_second(moment: datetime) -> datetime:
-    """A moment in the precision of a status; else a record could not be compared with the status that is read back."""
-    return moment.replace(microsecond=0) if moment.microsecond else moment
+    """A moment in the precision of a status; else a record could not be compared with the status that is read back.
+
+    Equal results share one object while it is cached: many statuses are written within a second.
+    """
+    return _shared(moment.replace(microsecond=0))
+
+
+@lru_cache(maxsize=1024)
+def _shared(moment: datetime) -> datetime:
+    return moment

@@ -37,6 +37,8 @@ _DUE_AT_ONCE = 500
 _SORTED_AT_ONCE = 2_000
 """Items of `enqueue_all` that join the backlog in one iteration, for the same reason."""
 _COMPACT_FROM = 100
+_ENTRIES_EACH = 1.5
+"""Entries of a heap for each item that is due, with those that do not count any more."""
 _MOVED_AT_ONCE = 4
 """Entries of the old heap that each new entry moves. To rebuild a heap of 100,000 at once takes a fifth of a second."""
 
@@ -139,7 +141,9 @@ class WorkQueue:
             enqueued = self._active[item]
             self._active[item] = urgency if enqueued is None else min(urgency, enqueued)
             return
-        self._due.pop(item, None)
+        scheduled = self._due.pop(item, None)
+        if scheduled is not None:
+            item = scheduled[1]  # its key is the one that the caches have, and not a copy
         self._limited.get(item.kind, self._unlimited).push(item.key.namespace, item, (urgency,))
         self._wake_worker()
 
@@ -255,7 +259,7 @@ class WorkQueue:
             return
         entry = self._due[item] = (moment, item)
         heapq.heappush(self._heap, entry)
-        if not self._old_heap and len(self._heap) > 2 * len(self._due) + _COMPACT_FROM:
+        if not self._old_heap and len(self._heap) > _ENTRIES_EACH * len(self._due) + _COMPACT_FROM:
             self._heap, self._old_heap = [], self._heap
         for _ in range(min(_MOVED_AT_ONCE, len(self._old_heap))):
             entry = self._old_heap.pop()

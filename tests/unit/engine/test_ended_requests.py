@@ -20,6 +20,7 @@ from clientcert.cache.request_index import RequestIndex
 from clientcert.controllers.certificate_renewal.retention import RETENTION, Retention
 from clientcert.controllers.certificate_renewal.retirement import Retirement
 from clientcert.controllers.certificate_renewal.writing import RECORD_KEPT
+from clientcert.lifecycle.delivery_log import whole_second
 from clientcert.lifecycle.renewal.delivering import CIPHERTEXT_KEPT
 from clientcert.lifecycle.spec import ObjectKey
 from clientcert.loop_budget import LoopBudget
@@ -82,6 +83,13 @@ def test_each_costs_less_than_a_kilobyte_in_memory() -> None:
         tracemalloc.stop()
     assert len(index.records) == len(shared) == MANY
     assert (sizes[1] - sizes[0]) / (MANY - FEW) < MOST_BYTES
+
+
+def test_the_times_of_a_second_are_one_object() -> None:
+    """A status has whole seconds, and hundreds of requests end within one."""
+    ended = [whole_second(NOW + timedelta(microseconds=micros)) for micros in (0, 7, 999_999)]
+    assert ended[0] == NOW
+    assert all(each is ended[0] for each in ended)
 
 
 async def test_the_work_queue_has_none_that_is_due_in_a_year() -> None:

@@ -20,7 +20,7 @@ from clientcert.lifecycle.conditions import (
     conditions,
 )
 from clientcert.lifecycle.contacts import Role
-from clientcert.lifecycle.delivery_log import DeliveryFailure
+from clientcert.lifecycle.delivery_log import DeliveryFailure, whole_second
 from clientcert.lifecycle.ends_first import OTHER_ENDED, is_issuer, name_first
 from clientcert.lifecycle.evaluation import Evaluation
 from clientcert.lifecycle.recorded_status import (
@@ -46,9 +46,8 @@ def desired_status(evaluation: Evaluation, observation: Observation | None) -> C
     assessment, status = evaluation.assessment, evaluation.status
     history, old = status.history, assessment.newly_replaced(status)
     if old is not None:
-        history = (PreviousCertificate(old.serial_number, old.not_after, assessment.now, old.issuer_dn), *history)[
-            :HISTORY
-        ]
+        replaced = whole_second(assessment.now)
+        history = (PreviousCertificate(old.serial_number, old.not_after, replaced, old.issuer_dn), *history)[:HISTORY]
     version = status.source_version if observation is None else observation.version
     # The declaration stays known under a policy without a renewal: else an editor hides a change by such a policy.
     keeps = status.renewal is not None and bool(status.renewal.declared_hash)

@@ -140,7 +140,8 @@ class Gatherer:
         )
         facts = await self._with_last_known(facts, record, certificate)
         facts = self._with_revocations(facts, record.key.namespace, asked)
-        return Gathered(record, certificate, evaluation, facts, leaf, authority, run_checks(facts))
+        checks = await self.in_turn(record, evaluation.spec.proof_pem.encode(), partial(run_checks, facts))
+        return Gathered(record, certificate, evaluation, facts, leaf, authority, checks)
 
     async def _evaluate(self, certificate: CertificateRecord, found: PolicyRecord | None) -> Evaluation:
         policy = found.policy if found else self._cache.default_policy

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from clientcert.errors import Reason
+from clientcert.lifecycle.delivery_log import whole_second
 from clientcert.lifecycle.recorded_status import Condition
 from clientcert.lifecycle.renewal.naming import sha256
 from clientcert.lifecycle.renewal.progress import (
@@ -50,7 +51,7 @@ def with_delivery(progress: Progress, status: RenewalStatus) -> RenewalStatus:
     """The status with the delivery, if there was one: by mail, which counts first, or as a user has said."""
     delivery, now = status.delivery, progress.now
     if delivery is None and status.certificate_pem and progress.spec.handed_over_by:
-        delivery = DeliveryRecord(now.replace(microsecond=0), HANDED_OVER, sha256(status.certificate_pem.encode()))
+        delivery = DeliveryRecord(whole_second(now), HANDED_OVER, sha256(status.certificate_pem.encode()))
     if delivery is None:
         return status
     found = Condition(DELIVERED, "True", "Mailed", f"the {delivery.role} has it by mail")

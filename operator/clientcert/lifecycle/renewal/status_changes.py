@@ -6,6 +6,7 @@ from datetime import datetime
 
 from clientcert.errors import Reason
 from clientcert.lifecycle.conditions import carried_over
+from clientcert.lifecycle.delivery_log import whole_second
 from clientcert.lifecycle.recorded_status import Condition
 from clientcert.lifecycle.renewal.evaluation import RenewalEvaluation
 from clientcert.lifecycle.renewal.facts import Problem
@@ -73,4 +74,4 @@ def with_notified(evaluation: RenewalEvaluation, *, waits: bool, problem: Proble
 
 def ended(status: RenewalStatus, state: State, now: datetime) -> RenewalStatus:
     """The status in a final state."""
-    return replace(status, state=state, ended=now.replace(microsecond=0))
+    return replace(status, state=state, ended=whole_second(now))
