@@ -193,7 +193,8 @@ def _engine(
     outbox, renewal_outbox = parts.outbox, parts.renewal_outbox
     resync = Resync(cache, client, outside.informers, queue, metrics)
     recovery = Recovery(queue, cache, parts.sources, outbox, renewal_outbox, parts.every_group, poller)
-    workers = Workers(queue, by_kind, recovery, (outbox, renewal_outbox, tests), outside.clock, metrics)
+    outboxes = (outbox, renewal_outbox, tests)
+    workers = Workers(queue, by_kind, recovery, outboxes, outside.clock, metrics, loop_budget=outside.loop_budget)
     return Engine(cache, queue, workers, poller, resync, recovery, parts.lists, outside.leadership, client)
 
 

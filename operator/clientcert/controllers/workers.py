@@ -12,6 +12,7 @@ from clientcert.controllers.recovery import Recovery
 from clientcert.errors import ClientCertError, Reason, where
 from clientcert.fair_queueing import served_namespace
 from clientcert.lifecycle.spec import ObjectKey
+from clientcert.loop_budget import LoopBudget
 from clientcert.metrics import Metrics
 from clientcert.workqueue.work_queue import WORKERS, Item, WorkQueue
 
@@ -59,6 +60,7 @@ class Workers:
         clock: Callable[[], datetime],
         metrics: Metrics,
         longest_reconcile: float = LONGEST_RECONCILE_SECONDS,
+        loop_budget: LoopBudget | None = None,
     ) -> None:
         """`reconcilers` by the kind of the items."""
         self._queue = queue
@@ -68,6 +70,7 @@ class Workers:
         self._clock = clock
         self._metrics = metrics
         self._longest_reconcile = longest_reconcile
+        self._loop_budget = loop_budget or LoopBudget()
         self._stopping = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -159,6 +162,7 @@ class Workers:
         while (item := await self._queue.take()) is not None:
             served_namespace.set(item.key.namespace)
             try:
+                await self._loop_budget.yield_if_spent()  # many a reconcile waits for nothing itself
                 with self._metrics.reconcile_seconds.time():
                     async with asyncio.timeout(self._longest_reconcile):
                         due = await self._reconcilers[item.kind].reconcile(item.key)

@@ -1,6 +1,8 @@
 """Workers reconcile queued objects, one reconcile of an object at a time, and retry failures."""
 
 import asyncio
+import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -14,6 +16,7 @@ from clientcert.controllers.recovery import Recovery
 from clientcert.controllers.workers import LONGEST_SLEEP_SECONDS, Workers
 from clientcert.errors import KubeError, Reason
 from clientcert.lifecycle.spec import ObjectKey
+from clientcert.loop_budget import SLICE_SECONDS
 from clientcert.metrics import Metrics
 from clientcert.workqueue.work_queue import WORKERS, Item, WorkQueue
 from tests.builders import NOW
@@ -103,6 +106,24 @@ async def test_the_most_urgent_is_reconciled_first() -> None:
             while len(seen) < len(keys):
                 await asyncio.sleep(0.01)
     assert seen == keys[::-1]
+
+
+@pytest.mark.real_time
+async def test_reconciles_that_wait_for_nothing_leave_the_loop_to_others() -> None:
+    """A policy may enqueue thousands of requests that have ended: a worker would take one after the other."""
+    iteration, computed = 0, Counter[int]()
+
+    async def work(_key: ObjectKey) -> None:
+        time.sleep(SLICE_SECONDS / 4)  # as if it computed
+        computed[iteration] += 1
+
+    async with running(work) as engine:
+        for number in range(100):
+            engine.enqueue(ObjectKey(f"team-{number % 10}", f"c{number}"))
+        while computed.total() < 100:
+            iteration += 1
+            await asyncio.sleep(0)
+    assert max(computed.values()) <= 6
 
 
 async def test_a_change_during_a_reconcile_leads_to_another_one_after_it() -> None:
