@@ -37,8 +37,6 @@ _S3_SETTINGS = {
 }
 _IDENTITY_SECONDS = 5.0
 _USER_AGENT = "clientcert-operator"
-_PAGES_PARSED_AT_ONCE = 2
-"""A page of 8 MiB becomes 40 MB while it is parsed."""
 
 
 class ClientFactory:
@@ -49,7 +47,9 @@ class ClientFactory:
         # A botocore session can make one client at a time. Callers wait on the asyncio lock; the thread lock protects
         # against a thread that still runs after its caller was cancelled.
         self._create_lock, self._thread_lock = asyncio.Lock(), threading.Lock()
-        self._parsing = asyncio.Semaphore(_PAGES_PARSED_AT_ONCE)
+        # A page of 8 MiB becomes 40 MB while it is parsed. And all threads share the interpreter lock with the event
+        # loop: two at once are not faster than one, and leave the loop a third of the time.
+        self._parsing = asyncio.Semaphore(1)
         self._identity = _Identity(loader)
         self._session = _isolated_session(loader)
         self._session_as_operator = _isolated_session(loader)
