@@ -33,8 +33,8 @@ _OWN_SERIES = re.compile(r"^(clientcert_[a-z_]+)(?:\{[^}]*\})? (\S+)$", re.MULTI
 _OWN_BYTES = 64 * 1024
 """More than the size of the operator's own metrics, which come first."""
 _KIB = 1024
-_IDLE_SECONDS = 20
-"""aiohttp closes an unused connection after 15 s."""
+_IDLE_SECONDS = 35
+"""aiohttp looks every 15 s for connections that were unused for as long."""
 _MB = 1_000_000
 
 
