@@ -70,7 +70,7 @@ class Place:
 
     @property
     def first(self) -> int:
-        """The number of requests before all others."""
+        """The number of renewals before the memory is read for the first time."""
         return min(_FIRST, self.size // 2)
 
     @property

@@ -10,11 +10,11 @@ a rehearsal with a few certificates counts them, and keeps what is written (`ben
 the operator and after it, and the operator is compared with the mean. It has its time when its last call is answered.
 
 As in P10 the operator has a core to itself, and so has the peer; all servers and the bench share the others. Stalls are
-those of the operator's own gauge, from its start to the end. Its memory is the resident set after a scrape, once it has
-settled, before and after all the others were renewed: the first few are before, for which it loads what it needs once.
-In the end a successor is started over all the ended requests, and another one after they were deleted. The first writes
-and mails nothing; what it needs more than the second is the cost of the requests, and the operator that has renewed all
-needs about as much as the first.
+those of the operator's own gauge, from its start to the end. Its memory is the resident set after a scrape, once unused
+connections are closed and it has settled. It is read after the first twenty renewals, for which the operator loads what
+it needs once, and after all others. In the end a successor is started over all the ended requests, and another one
+after they were deleted. The first writes and mails nothing; its memory beyond that of the second is the cost of the
+requests. The operator's memory beyond that of the first is what did not go back.
 
 Meanwhile twenty certificates of another policy in one of these namespaces fall due, one after the other: the silence of
 each ends. An alert's delay is the time from the end of the silence until Slack has it. Slack's pace, a message a
@@ -288,7 +288,8 @@ def _judged(place: Place, sample: Sample, peers: Sequence[PeerRun], ours: tuple[
             Figure("latest alert", max(run.delays, default=float("inf")), "s", Bound.AT_MOST, 2),
             Figure("lost alerts", run.lost, "alerts", Bound.AT_MOST, 0),
             Figure("stall", run.stall * _MS, "ms", Bound.AT_MOST, 100),
-            Figure("resident afterwards", run.after.resident / ended.resident, "times a successor", Bound.AT_MOST, 1.1),
+            Figure("resident afterwards", run.after.resident / run.before.resident, "times", Bound.AT_MOST, 1.1),
+            Figure("resident beside it", run.after.resident / ended.resident, "times a successor", Bound.AT_MOST, 1.1),
             Figure("an ended request", ended.each, "KB in memory", Bound.AT_MOST, 1),
             Figure("a restart afterwards", ended.changed + ended.mails, "writes and mails", Bound.AT_MOST, 0),
         ),

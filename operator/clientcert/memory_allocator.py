@@ -9,7 +9,7 @@ import ctypes
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # as in malloc.h
 _BLOCK_BYTES = 128 * 1024
-"""The size at the start of a process, which stays once it was set."""
+"""glibc's own value at the start of a process; once it is set, it does not rise."""
 
 
 def configure() -> None:

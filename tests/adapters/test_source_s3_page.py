@@ -1,11 +1,17 @@
 """The parser for a page of a LIST, and the names of private keys."""
 
+import asyncio
 import gc
 import time
+from typing import Any
 
 import pytest
 
+from clientcert.fair_queueing import FairSemaphore
+from clientcert.network.byte_budget import ByteBudget
+from clientcert.sources.s3.client import _parse_page_in_thread
 from clientcert.sources.s3.page import looks_like_private_key, parse_page
+from clientcert.sources.s3.transport import RESERVED
 from tests.builders import RUNAWAY_SECONDS
 
 AWS = (
@@ -16,22 +22,37 @@ AWS = (
     "<Owner><ID>x</ID><Key>not this</Key></Owner></Contents>"
     "<CommonPrefixes><Key>nor this</Key></CommonPrefixes></ListBucketResult>"
 )
+PAGE = AWS.format(more="<IsTruncated>false</IsTruncated>", key="nhs/client.pem").encode()
 
 
 def test_a_page_of_aws() -> None:
     """Keys and ETags are read, and no elements of the same names elsewhere."""
-    page = parse_page(AWS.format(more="<IsTruncated>false</IsTruncated>", key="nhs/client.pem").encode())
+    page = parse_page(PAGE)
     assert page.etags == [("nhs/client.pem", "9e107d9d372bb6826bd81d3542a419d6-2")]
     assert page.next_token == ""
 
 
 def test_nothing_of_a_page_is_left_for_a_collection() -> None:
     """What is frozen meanwhile is never collected: a bucket with many pages is listed every five minutes."""
-    body = AWS.format(more="<IsTruncated>false</IsTruncated>", key="nhs/client.pem").encode()
-    parse_page(body)
+    parse_page(PAGE)
     gc.collect()
-    parse_page(body)
+    parse_page(PAGE)
     assert gc.collect() == 0
+
+
+async def test_namespaces_take_turns_in_having_their_pages_parsed() -> None:
+    """One page is parsed at once: a tenant with many pages would have those of all others wait for all of them."""
+    budget, parsing, order = ByteBudget(), FairSemaphore(1), list[str]()
+
+    async def parse(namespace: str, answer: dict[str, Any]) -> None:
+        RESERVED.set(budget.reservation(namespace))
+        await _parse_page_in_thread(parsing, {"body": PAGE}, answer)
+        order.append(namespace)
+
+    every: list[tuple[str, dict[str, Any]]] = [(each, {}) for each in ("many",) * 6 + ("one",)]
+    await asyncio.gather(*(parse(*each) for each in every))
+    assert order.index("one") < 3
+    assert all(answer["Page"].next_token == "" for _, answer in every)
 
 
 @pytest.mark.parametrize(

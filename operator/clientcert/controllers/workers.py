@@ -62,7 +62,7 @@ class Workers:
         longest_reconcile: float = LONGEST_RECONCILE_SECONDS,
         loop_budget: LoopBudget | None = None,
     ) -> None:
-        """`reconcilers` by the kind of the items."""
+        """`reconcilers` by the kind of the items; `loop_budget` is asked for a turn before each reconcile."""
         self._queue = queue
         self._reconcilers = reconcilers
         self._recovery = recovery
@@ -162,7 +162,8 @@ class Workers:
         while (item := await self._queue.take()) is not None:
             served_namespace.set(item.key.namespace)
             try:
-                await self._loop_budget.yield_if_spent()  # many a reconcile waits for nothing itself
+                # Else a worker whose reconciles wait for nothing goes from one to the next.
+                await self._loop_budget.yield_if_spent()
                 with self._metrics.reconcile_seconds.time():
                     async with asyncio.timeout(self._longest_reconcile):
                         due = await self._reconcilers[item.kind].reconcile(item.key)

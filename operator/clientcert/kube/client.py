@@ -109,9 +109,9 @@ class KubeClient:
         loop_budget: LoopBudget | None = None,
         observe_only: bool = False,
     ) -> None:
-        """`budget` bounds the memory for answers, and `loop_budget` the time in which they are computed with.
+        """`budget` bounds the memory for answers, and `loop_budget` the computing that follows them in one iteration.
 
-        The client has each of its own if none is given.
+        The client has its own of each that is not given.
 
         With `observe_only` it writes statuses, and nothing else: any other write is an error, ObserveOnly.
         """
@@ -252,7 +252,7 @@ class KubeClient:
         try:
             async with self.slots.slot(_owner(call.path)):
                 body = await self._answer(call, reserved, largest)
-            await self._loop_budget.yield_if_spent()  # each answer is decoded, and computed with, at once
+            await self._loop_budget.yield_if_spent()  # the caller decodes the answer, and goes on, at once
         except KubeError as error:
             if error.retry_after:
                 self._not_before[call.endpoint] = asyncio.get_running_loop().time() + error.retry_after

@@ -38,7 +38,7 @@ _SORTED_AT_ONCE = 2_000
 """Items of `enqueue_all` that join the backlog in one iteration, for the same reason."""
 _COMPACT_FROM = 100
 _ENTRIES_EACH = 1.5
-"""Entries of a heap for each item that is due, with those that do not count any more."""
+"""The most entries of the heap for each item that is due; the others do not count any more."""
 _MOVED_AT_ONCE = 4
 """Entries of the old heap that each new entry moves. To rebuild a heap of 100,000 at once takes a fifth of a second."""
 
@@ -143,7 +143,7 @@ class WorkQueue:
             return
         scheduled = self._due.pop(item, None)
         if scheduled is not None:
-            item = scheduled[1]  # its key is the one that the caches have, and not a copy
+            item = scheduled[1]  # known already: else each event would keep a copy of its key
         self._limited.get(item.kind, self._unlimited).push(item.key.namespace, item, (urgency,))
         self._wake_worker()
 

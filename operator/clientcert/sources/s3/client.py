@@ -17,13 +17,14 @@ from aiobotocore.session import AioSession
 from botocore.exceptions import NoCredentialsError
 from botocore.loaders import Loader
 
+from clientcert.fair_queueing import FairSemaphore
 from clientcert.loop_budget import LoopBudget
 from clientcert.network.egress import EgressPolicy
 from clientcert.sources.s3.access import Credentials
 from clientcert.sources.s3.address import Address
 from clientcert.sources.s3.errors import Fault, NoAnswerError
 from clientcert.sources.s3.page import PartialListError, parse_page
-from clientcert.sources.s3.transport import Transport
+from clientcert.sources.s3.transport import RESERVED, Transport
 
 # At DEBUG, botocore logs the requests that it signs and sends, with session tokens.
 for _library in ("botocore", "aiobotocore"):
@@ -48,8 +49,8 @@ class ClientFactory:
         # against a thread that still runs after its caller was cancelled.
         self._create_lock, self._thread_lock = asyncio.Lock(), threading.Lock()
         # A page of 8 MiB becomes 40 MB while it is parsed. And all threads share the interpreter lock with the event
-        # loop: two at once are not faster than one, and leave the loop a third of the time.
-        self._parsing = asyncio.Semaphore(1)
+        # loop: two at once are not faster than one, and leave the loop a third of the time. Namespaces take turns.
+        self._parsing = FairSemaphore(1)
         self._identity = _Identity(loader)
         self._session = _isolated_session(loader)
         self._session_as_operator = _isolated_session(loader)
@@ -171,11 +172,11 @@ async def _enter(opening: Any) -> Any:
 
 
 async def _parse_page_in_thread(
-    parsing: asyncio.Semaphore, response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any
+    parsing: FairSemaphore, response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any
 ) -> None:
     """Parse the page in a thread instead of botocore, which gets an empty page to parse."""
     try:
-        async with parsing:
+        async with parsing.slot(RESERVED.get().owner):
             customized_response_dict["Page"] = await asyncio.to_thread(parse_page, response_dict["body"])
     except PartialListError:
         raise NoAnswerError(Fault.PARTIAL_LIST) from None

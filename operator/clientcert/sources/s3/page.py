@@ -87,7 +87,7 @@ class _PageReader:
         self._objects: list[tuple[str, str]] = []
 
     def new_parser(self) -> expat.XMLParserType:
-        """It is not kept here: it refers to this reader, and a cycle would keep the page until a collection."""
+        """A parser for one page. It refers to this reader: kept here, both would stay until a collection."""
         parser = expat.ParserCreate("utf-8")  # overrides the encoding that the document declares
         parser.buffer_text = True
         parser.StartElementHandler = self._start
